@@ -1,0 +1,92 @@
+"""The command line: arguments to a library call, to rendering; the only place that prints and exits."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from mirrorpy import __version__
+from mirrorpy.cli import prune, status, sync
+from mirrorpy.cli.logs import set_up_logs
+from mirrorpy.config import find_config, load_config
+from mirrorpy.errors import MirrorError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+COMMANDS = (sync, status, prune)
+EPILOG = """\
+exit status: 0 done; 1 verify found damage; 2 usage or configuration; 3 upstream could not be reached; 4 upstream is
+wrong; 5 signature; 6 this machine; 7 locked by another run; 8 a guard refused; 128+n ended by signal n
+"""
+logger = logging.getLogger(__name__)
+
+
+class _Ended(BaseException):
+    """A signal asked us to end."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    args = _parser().parse_args(argv)
+    set_up_logs(args.log_format, verbose=args.verbose, quiet=args.quiet)
+    try:
+        _listen_for_signals()
+        config = load_config(find_config(args.config, os.environ), os.environ)
+        status_code: int = args.run(config, args)
+        sys.stdout.flush()
+    except MirrorError as error:
+        logger.error("%s", error.message)
+        return error.exit_status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except _Ended as ended:
+        logger.error("ended by %s; what was downloaded is kept for the next run", signal.Signals(ended.number).name)
+        return 128 + ended.number
+    return status_code
+
+
+def _listen_for_signals() -> None:
+    """End at once: every moment is one at which a run may be killed, so nothing needs to be wound up."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise _Ended(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = common.add_argument_group("common options")
+    group.add_argument("-c", "--config", metavar="FILE", help="the configuration (default: see below)")
+    group.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more; twice the lines when something fails")
+    group.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    group.add_argument("--log-format", choices=("text", "json"), help="of the messages on standard error")
+    parser = argparse.ArgumentParser(
+        prog="mirrorpy",
+        description="Mirror YUM/DNF (RPM-MD) repositories over plain HTTP.",
+        epilog="The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml.\n\n" + EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    parser.add_argument("--version", action="version", version=f"mirrorpy {__version__}")
+    parser.set_defaults(config=None, quiet=False, verbose=False, json=False, log_format="text")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands, common, EPILOG)
+    return parser

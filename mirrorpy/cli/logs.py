@@ -1,0 +1,46 @@
+"""Messages on standard error, as text or as JSON lines."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+import msgspec
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Prefix the program's name, as syslog and cron mail expect."""
+        level = "" if record.levelno in (logging.ERROR, logging.INFO) else f"{record.levelname.lower()}: "
+        return f"mirrorpy: {level}{record.getMessage()}"
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """One object a line."""
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        return msgspec.json.encode(line).decode()
+
+
+class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]  # not generic at run time
+    """Writes to whatever standard error is now."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def set_up_logs(log_format: str, *, verbose: bool, quiet: bool) -> None:
+    """Send mirrorpy's messages to standard error."""
+    handler = _Stderr(sys.stderr)
+    handler.setFormatter(_Json() if log_format == "json" else _Text())
+    root = logging.getLogger("mirrorpy")
+    root.handlers[:] = [handler]
+    root.propagate = False
+    root.setLevel(logging.ERROR if quiet else logging.INFO if verbose else logging.WARNING)

@@ -1,0 +1,50 @@
+"""`mirrorpy prune`: drop old generations, files past their grace, and what nothing refers to."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirrorpy.cli.text import files_text, size_text
+from mirrorpy.mirror import prune_all
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mirrorpy.config import Config
+
+logger = logging.getLogger(__name__)
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser, epilog: str
+) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("prune", parents=[common], help="drop what nobody needs any more", epilog=epilog)
+    parser.add_argument(
+        "--forget",
+        action="append",
+        default=[],
+        metavar="REPOID",
+        help="drop a repository that left the configuration, or the former paths of one whose path was changed",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(config: Config, args: argparse.Namespace) -> int:
+    """Prune, and tell what went."""
+    report = prune_all(config, args.forget)
+    if args.json:
+        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+    elif not args.quiet:
+        print(f"pruned {files_text(report.pool.files)} ({size_text(report.pool.bytes)}) from the pool")
+    for line in report.left:
+        logger.warning("left alone: %s", line)
+    for repo_id in report.unconfigured:
+        logger.warning("%s is not in the configuration; `mirrorpy prune --forget %s` drops it", repo_id, repo_id)
+    for error in report.errors:
+        logger.error("%s", error.message)
+    return report.exit

@@ -1,0 +1,93 @@
+"""`mirrorpy status`: what is published, how old it is, and what went wrong last."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirrorpy.cli.text import age_text, size_text
+from mirrorpy.mirror import RepoStatus, select_repositories, status_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mirrorpy.config import Config
+
+HEADINGS = (
+    "REPOSITORY",
+    "REVISION",
+    "PACKAGES",
+    "SIZE",
+    "LAST SUCCESS",
+    "AGE",
+    "GENERATIONS",
+    "WARNINGS",
+    "LAST ERROR",
+)
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser, epilog: str
+) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("status", parents=[common], help="show what is published", epilog=epilog)
+    parser.add_argument("repos", nargs="*", metavar="REPOID", help="which (default: all; globs allowed)")
+    parser.set_defaults(run=run)
+
+
+def run(config: Config, args: argparse.Namespace) -> int:
+    """Print a line for each repository."""
+    lines = status_of(config, select_repositories(config, args.repos))
+    now = time.time()
+    if args.json:
+        sys.stdout.buffer.write(msgspec.json.encode({"repos": [document(line, now) for line in lines]}) + b"\n")
+        return 0
+    rows = [HEADINGS, *(row(line, now) for line in lines)]
+    widths = [max(len(cells[column]) for cells in rows) for column in range(len(HEADINGS))]
+    for cells in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    return 0
+
+
+def row(line: RepoStatus, now: float) -> tuple[str, ...]:
+    """Return one repository's cells."""
+    state = line.state
+    name = line.id if line.configured else f"{line.id} (not configured)"
+    success = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.last_success)) if state.last_success else "never"
+    return (
+        name,
+        state.revision or "-",
+        f"{state.packages:,}",
+        size_text(state.bytes),
+        success,
+        age_text(now - state.timestamp) if state.timestamp else "-",
+        str(len(line.generations)),
+        "; ".join(state.warnings) or "-",
+        state.error or "-",
+    )
+
+
+def document(line: RepoStatus, now: float) -> dict[str, object]:
+    """Return one repository as `status --json` has it; ages in seconds."""
+    state = line.state
+    return {
+        "id": line.id,
+        "path": line.path,
+        "configured": line.configured,
+        "revision": state.revision,
+        "repomd_sha256": state.repomd_sha256,
+        "packages": state.packages,
+        "bytes": state.bytes,
+        "last_run": state.last_run or None,
+        "last_success": state.last_success or None,
+        "age": round(now - state.timestamp) if state.timestamp else None,
+        "generation": state.generation,
+        "generations": line.generations,
+        "former_paths": state.former_paths,
+        "missing": state.missing,
+        "warnings": state.warnings,
+        "error": state.error,
+    }

@@ -1,0 +1,98 @@
+"""`mirrorpy sync`: bring repositories up to date."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirrorpy.cli.text import files_text, size_text
+from mirrorpy.mirror import select_repositories, sync_all
+from mirrorpy.sync import Options
+
+if TYPE_CHECKING:
+    import argparse
+
+    from mirrorpy.config import Config
+    from mirrorpy.mirror import RunReport
+    from mirrorpy.sync import RepoReport, Watch
+
+logger = logging.getLogger(__name__)
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser, epilog: str
+) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("sync", parents=[common], help="bring repositories up to date", epilog=epilog)
+    parser.add_argument("repos", nargs="*", metavar="REPOID", help="which (default: all; globs allowed)")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done; write nothing")
+    parser.add_argument("--checksum", action="store_true", help="trust no size: hash every local file first")
+    parser.add_argument("--allow-shrink", action="store_true", help="take a repository that shrank past max_shrink")
+    parser.add_argument("--allow-rollback", action="store_true", help="take one that is older than what is published")
+    parser.set_defaults(run=run)
+
+
+class _Nobody:
+    """Watches nothing."""
+
+    def expect(self, repo_id: str, files: int, size: int) -> None:
+        """Do not care."""
+
+    def receive(self, repo_id: str, size: int) -> None:
+        """Do not care."""
+
+    def land(self, repo_id: str) -> None:
+        """Do not care."""
+
+
+def run(config: Config, args: argparse.Namespace) -> int:
+    """Sync, and tell how it went."""
+    repos = select_repositories(config, args.repos)
+    options = Options(
+        dry_run=args.dry_run,
+        checksum=args.checksum,
+        allow_shrink=args.allow_shrink,
+        allow_rollback=args.allow_rollback,
+    )
+    with _watch(args) as watch:
+        report = sync_all(config, repos, options, watch)
+    _tell(report, args)
+    return report.exit
+
+
+def _watch(args: argparse.Namespace) -> contextlib.AbstractContextManager[Watch]:
+    if args.quiet or args.verbose or not sys.stderr.isatty():
+        return contextlib.nullcontext(_Nobody())
+    from mirrorpy.cli.progress import Bars  # noqa: PLC0415  # rich takes as long to import as a sync without change
+
+    return Bars()
+
+
+def _tell(report: RunReport, args: argparse.Namespace) -> None:
+    if args.json:
+        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+    for repo in report.repos:
+        for warning in repo.warnings:
+            logger.warning("%s: %s", repo.id, warning)
+        if repo.error is not None:
+            logger.error("%s: %s", repo.id, repo.error.message)
+        elif not args.json and not args.quiet:
+            print(summary(repo))
+
+
+def summary(repo: RepoReport) -> str:
+    """Return one line of what became of a repository."""
+    if repo.outcome == "unchanged":
+        return f"{repo.id}: unchanged, {repo.packages:,} packages"
+    fetched, would = repo.downloaded, repo.outcome == "planned"
+    parts = [
+        f"{'would download' if would else 'downloaded'} {files_text(fetched.files)} ({size_text(fetched.bytes)})",
+        f"{'reuse' if would else 'reused'} {repo.reused.files:,} ({size_text(repo.reused.bytes)})",
+        f"{'retire' if would else 'retired'} {repo.retired.files:,} ({size_text(repo.retired.bytes)})",
+        f"{'prune' if would else 'pruned'} {repo.pruned.files:,} ({size_text(repo.pruned.bytes)})",
+    ]
+    return f"{repo.id}: {repo.outcome}, {repo.packages:,} packages: {', '.join(parts)}; {repo.seconds:.1f} s"

@@ -1,0 +1,197 @@
+"""From the file's options to repositories: inheritance, the `vars` matrix, secrets, and rules between entries."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from mirrorpy.config.model import Connection, FileOptions, Options, RepoOptions, Repository
+from mirrorpy.rpmmd.mirrors import SCHEMES, expand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mirrorpy.config.document import Document
+
+T = TypeVar("T")
+REPO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
+MAX_NAME = 200
+"""Bytes of a path's segment; a generation's name adds its time, and 255 is the filesystem's bound."""
+MAX_MATRIX = 10_000
+_ENV = re.compile(r"\$\{(\w+)\}", re.ASCII)
+_LATER = {
+    "repo_gpgcheck": "signatures are not checked by this version",
+    "gpgcheck": "signatures are not checked by this version",
+    "strict_tree": "installer trees are not mirrored by this version",
+    "extras": "files beside the repository are not mirrored by this version",
+}
+
+
+def resolve_repositories(
+    options: FileOptions, document: Document, environ: Mapping[str, str], problems: list[str]
+) -> list[Repository]:
+    """Return every repository that the file means, adding each problem with its place."""
+    repos: list[Repository] = []
+    places: dict[str, str] = {}
+    _check_later(options, document, "", problems)
+    for index, entry in enumerate(options.repos):
+        place = f"repos[{index}]"
+        _check_later(entry, document, f"{place}.", problems)
+        try:
+            for repo in _expand_entry(entry, options, environ):
+                if repo.id in places:
+                    raise _Wrong("id", f"{repo.id!r} is taken by {places[repo.id]} already")
+                places[repo.id] = place
+                repos.append(repo)
+        except _Wrong as wrong:
+            problems.append(f"{document.place(f'{place}.{wrong.key}')}: {wrong.problem}")
+    problems.extend(
+        f"{document.place(f'{places[inner.id]}.path')}: {inner.path!r} lies inside {outer.path!r} of {outer.id!r}"
+        for outer, inner in _nested(repos)
+    )
+    return repos
+
+
+class _Wrong(Exception):
+    """One option of one entry is wrong."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(problem)
+        self.key, self.problem = key, problem
+
+
+def _check_later(options: Options, document: Document, prefix: str, problems: list[str]) -> None:
+    """Refuse what this version would silently not do."""
+    problems.extend(
+        f"{document.place(prefix + key)}: {reason}" for key, reason in _LATER.items() if getattr(options, key)
+    )
+    if options.tree in ("all", True):
+        problems.append(f"{document.place(prefix + 'tree')}: {_LATER['strict_tree']}")
+
+
+def _expand_entry(entry: RepoOptions, top: FileOptions, environ: Mapping[str, str]) -> Iterator[Repository]:
+    names = list(entry.vars)
+    choices = [_texts(entry.vars[name]) for name in names]
+    if any(not choice for choice in choices):
+        raise _Wrong("vars", "a variable has no value")
+    size = 1
+    for choice in choices:
+        size *= len(choice)
+    if size > MAX_MATRIX:
+        raise _Wrong("vars", f"multiplies to {size} repositories")
+    connection = _connection(entry, top, environ)
+    for values in itertools.product(*choices):
+        yield _repository(entry, top, dict(zip(names, values, strict=True)), connection)
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _repository(
+    entry: RepoOptions, top: FileOptions, variables: Mapping[str, str], connection: Connection
+) -> Repository:
+    repo_id = expand(entry.id, variables)
+    if not REPO_ID.fullmatch(repo_id) or len(repo_id) > MAX_NAME:
+        raise _Wrong("id", f"{repo_id!r} is not of the form [A-Za-z0-9][A-Za-z0-9._:+-]*")
+    sources = [key for key in ("baseurl", "mirrorlist", "metalink") if getattr(entry, key)]
+    if len(sources) != 1:
+        raise _Wrong("id" if not sources else sources[1], "needs one of baseurl, mirrorlist and metalink")
+    urls = [_check_url(expand(url, variables), sources[0]) for url in dict.fromkeys(_texts(getattr(entry, sources[0])))]
+    defaults = Repository(id=repo_id, path=repo_id)
+
+    def pick(key: str, default: T) -> T:
+        own = getattr(entry, key)
+        value = own if own is not None else getattr(top, key)
+        return default if value is None else value
+
+    return Repository(
+        id=repo_id,
+        path=_check_path(repo_id if entry.path is None else expand(entry.path, variables)),
+        baseurls=tuple(urls) if entry.baseurl else (),
+        mirrorlist=urls[0] if entry.mirrorlist else None,
+        metalink=urls[0] if entry.metalink else None,
+        vars=tuple(variables.items()),
+        keep=pick("keep", defaults.keep),
+        grace=float(pick("grace", defaults.grace)),
+        max_shrink=float(pick("max_shrink", defaults.max_shrink)),
+        max_age=pick("max_age", defaults.max_age),
+        retries=pick("retries", defaults.retries),
+        minrate=int(pick("minrate", defaults.minrate)),
+        throttle=int(entry.throttle or 0),
+        allow_missing=pick("allow_missing", defaults.allow_missing),
+        connection=connection,
+    )
+
+
+def _connection(entry: RepoOptions, top: FileOptions, environ: Mapping[str, str]) -> Connection:
+    def pick(key: str) -> str | None:
+        own = getattr(entry, key)
+        value = own if own is not None else getattr(top, key)
+        return None if value is None else str(value)
+
+    def secret(key: str, text: str | None) -> str | None:
+        return None if text is None else _ENV.sub(lambda match: _environment(match[1], key, environ), text)
+
+    def file(key: str) -> str | None:
+        name = pick(key)
+        if name is not None and not os.access(name, os.R_OK):
+            raise _Wrong(key, f"{name} cannot be read")
+        return name
+
+    headers = entry.headers if entry.headers is not None else top.headers or {}
+    timeout = entry.timeout or top.timeout
+    sslverify = entry.sslverify if entry.sslverify is not None else top.sslverify
+    return Connection(
+        timeout=Connection().timeout if timeout is None else max(0.1, float(timeout)),
+        proxy=secret("proxy", pick("proxy")),
+        username=secret("username", pick("username")),
+        password=secret("password", pick("password")),
+        sslverify=True if sslverify is None else sslverify,
+        sslcacert=file("sslcacert"),
+        sslclientcert=file("sslclientcert"),
+        sslclientkey=file("sslclientkey"),
+        user_agent=pick("user_agent"),
+        headers=tuple((name, secret("headers", value) or "") for name, value in headers.items()),
+    )
+
+
+def _environment(name: str, key: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        raise _Wrong(key, f"the environment has no {name}")
+    return environ[name]
+
+
+def _check_url(url: str, key: str) -> str:
+    if not url.lower().startswith(SCHEMES) or not url.isprintable() or " " in url:
+        raise _Wrong(key, f"{url!r} is no http://, https:// or file:// URL")
+    if unknown := re.search(r"\$\{?(\w+)", url):
+        raise _Wrong(key, f"{url!r} has the variable {unknown[1]!r}, which `vars` does not give")
+    return url
+
+
+def _check_path(path: str) -> str:
+    parts = path.rstrip("/").split("/")
+    if path.startswith("/") or not path.isprintable() or any(part in ("", ".", "..") for part in parts):
+        raise _Wrong("path", f"{path!r} is no path below root")
+    if any(part.startswith(".") or len(part.encode()) > MAX_NAME for part in parts):
+        raise _Wrong("path", f"{path!r} has a name that is hidden or longer than {MAX_NAME} bytes")
+    if "$" in path:
+        raise _Wrong("path", f"{path!r} has a variable that `vars` does not give")
+    return "/".join(parts)
+
+
+def _nested(repos: list[Repository]) -> Iterator[tuple[Repository, Repository]]:
+    """Yield pairs of which the second is published inside, or at, the first's path."""
+    by_path: dict[str, Repository] = {}
+    for repo in repos:
+        if repo.path in by_path:
+            yield by_path[repo.path], repo
+        by_path.setdefault(repo.path, repo)
+    for repo in repos:
+        parts = repo.path.split("/")
+        for depth in range(1, len(parts)):
+            if outer := by_path.get("/".join(parts[:depth])):
+                yield outer, repo

@@ -1,0 +1,171 @@
+"""The delta: what upstream promises, against what is here. Pure; carrying a plan out is `sync`'s work."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import GuardError, RepodataError
+from mirrorpy.rpmmd.href import check_tree
+from mirrorpy.rpmmd.model import Checksum, Kind, RemoteFile
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
+
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+RECORD_GRACE = 72 * 3600
+"""Seconds that a record stays reachable after upstream dropped it: longer than dnf's metadata_expire of 48 hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a generation."""
+
+    path: str
+    """Below the published path."""
+    size: int
+    kind: Kind
+    promised: Checksum | None
+    """What the metadata says; None for repomd.xml, and where only the tree is known."""
+    key: Checksum | None
+    """Its name in the pool; None for what is written anew for each generation."""
+    retired: int | None = None
+    """When the generation without it was published, in seconds since the epoch; None while upstream has it."""
+
+    def due(self, grace: float) -> float:
+        """When a retired file may go; zero or less is at once."""
+        if self.kind is Kind.RECORD:
+            named = self.promised.value in self.path if self.promised else bool(_DIGEST.search(self.path))
+            kept: float = RECORD_GRACE if named else 0
+        else:
+            kept = 0 if self.kind is Kind.INDEX else grace
+        return (self.retired or 0) + kept if kept else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the user allows a sync to do."""
+
+    grace: float = 0.0
+    max_shrink: float = 0.5
+    allow_shrink: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the next generation holds, and what is to be done for it."""
+
+    files: dict[str, RemoteFile]
+    """Everything that upstream promises, by path."""
+    fetch: list[RemoteFile] = field(default_factory=list)
+    """What is not here, one for each checksum."""
+    carried: list[Entry] = field(default_factory=list)
+    """Retired files that stay reachable."""
+    retired: list[Entry] = field(default_factory=list)
+    """What upstream dropped since the last generation, whether carried or not."""
+    expired: list[Entry] = field(default_factory=list)
+    """What was carried until now and is due."""
+    new: int = 0
+    """Paths that the last generation does not have, or has with another content."""
+    packages: int = 0
+
+    @property
+    def changes(self) -> bool:
+        """Whether the next generation differs from the last."""
+        return bool(self.fetch or self.new or self.retired or self.expired)
+
+    @property
+    def fetch_bytes(self) -> int:
+        """Bytes to download, as far as the metadata says."""
+        return sum(file.size or 0 for file in self.fetch)
+
+
+def collect(promised: Iterable[RemoteFile]) -> dict[str, RemoteFile]:
+    """Arrange promised files by path.
+
+    Raises:
+        RepodataError: One path is promised with two contents, or as a file and a folder.
+    """
+    files: dict[str, RemoteFile] = {}
+    for file in promised:
+        path = file.path
+        other = files.setdefault(path, file)
+        if other is not file and other.checksum != file.checksum:
+            raise RepodataError(f"is promised as {other.checksum} and as {file.checksum}", href=path)
+    check_tree(files)
+    return files
+
+
+def plan_sync(
+    files: dict[str, RemoteFile], have: Container[RemoteFile], previous: Iterable[Entry], rules: Rules, now: float
+) -> Plan:
+    """Compare what upstream promises with what the pool and the last generation hold.
+
+    Raises:
+        GuardError: Packages would shrink past max_shrink, or to none.
+    """
+    plan = Plan(files)
+    wanted: set[Checksum] = set()
+    for file in files.values():
+        plan.packages += file.kind is Kind.PACKAGE
+        if file not in have and file.checksum not in wanted:
+            wanted.add(file.checksum)
+            plan.fetch.append(file)
+    before = _retire(plan, previous, rules, now)
+    _guard_shrink(before, plan.packages, rules)
+    return plan
+
+
+def _retire(plan: Plan, previous: Iterable[Entry], rules: Rules, now: float) -> int:
+    """Sort the last generation's files into kept, carried and dropped; return its count of packages."""
+    packages = kept = 0
+    for entry in previous:
+        packages += entry.kind is Kind.PACKAGE and entry.retired is None
+        if entry.kind is Kind.INDEX:
+            continue
+        file = plan.files.get(entry.path)
+        if file is not None:
+            kept += entry.promised == file.checksum and entry.retired is None
+            continue
+        if entry.retired is None:
+            plan.retired.append(entry)
+        retired = Entry(
+            entry.path, entry.size, entry.kind, entry.promised, entry.key, entry.retired or max(1, int(now))
+        )
+        if retired.due(rules.grace) > now and not _in_the_way(entry.path, plan.files):
+            plan.carried.append(retired)
+        elif entry.retired is not None:
+            plan.expired.append(entry)
+    plan.new = len(plan.files) - kept
+    folders = _folders(plan.files) if plan.carried else set()
+    plan.carried = [entry for entry in plan.carried if entry.path not in folders]
+    return packages
+
+
+def _in_the_way(path: str, files: dict[str, RemoteFile]) -> bool:
+    """Tell whether a folder of this path is a file now."""
+    while path := path.rpartition("/")[0]:
+        if path in files:
+            return True
+    return False
+
+
+def _folders(files: dict[str, RemoteFile]) -> set[str]:
+    folders: set[str] = set()
+    for path in files:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
+    return folders
+
+
+def _guard_shrink(before: int, after: int, rules: Rules) -> None:
+    if rules.allow_shrink or after >= before:
+        return
+    if after == 0 or (before - after) / before > rules.max_shrink:
+        raise GuardError(
+            f"packages would shrink from {before} to {after}, past max_shrink of {rules.max_shrink:.0%}",
+            hint="if upstream means it, run once with --allow-shrink",
+        )

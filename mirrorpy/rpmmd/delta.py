@@ -1,0 +1,51 @@
+"""prestodelta.xml and deltainfo.xml: the delta RPMs of a repository, streamed.
+
+The format is createrepo_c's `deltarpms.c`: both have `<delta>` elements with a `<filename>` and the rest beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from mirrorpy.errors import RepodataError
+from mirrorpy.rpmmd.href import check_href
+from mirrorpy.rpmmd.model import MAX_SIZE, Checksum, Kind, RemoteFile
+from mirrorpy.rpmmd.xml import local, refuse_doctype, text_of, translated, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lxml.etree import _Element
+
+    from mirrorpy.rpmmd.xml import Readable
+
+RECORD_TYPES = ("prestodelta", "deltainfo")
+
+
+def iter_deltas(source: Readable, name: str) -> Iterator[RemoteFile]:
+    """Yield each delta RPM that the unpacked document promises.
+
+    Raises:
+        RepodataError: Malformed, or a delta without a file name or a valid checksum.
+        UnsafeHref: A delta's location leaves the repository.
+    """
+    events = etree.iterparse(
+        source, events=("end",), tag="{*}delta", resolve_entities=False, no_network=True, huge_tree=False
+    )
+    with translated(name):
+        for number, (_, element) in enumerate(events):
+            if number == 0:
+                refuse_doctype(element.getroottree().getroot(), name)
+            yield _parse_delta(element)
+            element.clear()
+
+
+def _parse_delta(element: _Element) -> RemoteFile:
+    href = check_href(text_of(element, "{*}filename"), Kind.DELTA)
+    checksum = element.find("{*}checksum")
+    if checksum is None:
+        raise RepodataError(f"{local(element)} has no checksum", href=href)
+    size = whole_number(text_of(element, "{*}size"), "size", MAX_SIZE)
+    return RemoteFile(href, Checksum.parse(checksum.get("type"), checksum.text), size, Kind.DELTA)

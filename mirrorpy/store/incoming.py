@@ -1,0 +1,141 @@
+"""Downloads under way: files that are hashed while they grow, kept for resuming, and trusted by nobody's word."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import ChecksumMismatch
+from mirrorpy.rpmmd.model import Checksum, new_hash
+from mirrorpy.store.durable import FILE_MODE, translated
+from mirrorpy.store.pool import KEY_ALGORITHM
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+    from mirrorpy.rpmmd.model import RemoteFile
+
+UNKNOWN_SIZE_CAP = 16 * 1024**3
+"""Bytes that a file may have whose size the metadata does not say (SUSE 11)."""
+_BLOCK = 1024 * 1024
+
+
+class Partial:
+    """One file on its way: bytes go in at `offset`, and `finish` proves them.
+
+    A leftover of an earlier run is hashed when it is opened, so that resuming trusts nothing.
+    """
+
+    def __init__(self, folder: str, file: RemoteFile) -> None:
+        self.file = file
+        self.path = f"{folder}/{file.checksum.algorithm}-{file.checksum.value}"
+        self.limit = UNKNOWN_SIZE_CAP if file.size is None else file.size
+        self.offset = 0
+        self.resumed = 0
+        """Bytes that an earlier run brought."""
+        with translated("cannot write the download"):
+            self._descriptor = self._open()
+        self._reset()
+        try:
+            self._take_leftover()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        try:
+            return os.open(self.path, flags, 0o600)
+        except PermissionError:
+            # A run was killed between `finish` and the pool.
+            os.chmod(self.path, 0o600)
+            return os.open(self.path, flags)
+
+    def _reset(self) -> None:
+        self._promised: _Hash = new_hash(self.file.checksum.algorithm)
+        self._key: _Hash = self._promised if self.file.checksum.strong else new_hash(KEY_ALGORITHM)
+
+    def _update(self, data: bytes | memoryview) -> None:
+        self._promised.update(data)
+        if self._key is not self._promised:
+            self._key.update(data)
+
+    def _take_leftover(self) -> None:
+        with translated(f"cannot read {self.path}"):
+            info = os.fstat(self._descriptor)
+            if not stat.S_ISREG(info.st_mode):
+                raise OSError(0, "is no regular file", self.path)
+            if info.st_size > self.limit:
+                os.ftruncate(self._descriptor, 0)
+                return
+            while block := os.read(self._descriptor, _BLOCK):
+                self._update(block)
+                self.offset += len(block)
+        self.resumed = self.offset
+
+    @property
+    def complete(self) -> bool:
+        """Whether every promised byte is here; never where the size is not known."""
+        return self.file.size is not None and self.offset == self.file.size
+
+    def write(self, data: bytes) -> None:
+        """Append data.
+
+        Raises:
+            ChecksumMismatch: The file becomes longer than promised; nothing of it is kept.
+            LocalError: The disk does not take it.
+        """
+        if self.offset + len(data) > self.limit:
+            self.restart()
+            raise ChecksumMismatch(f"is longer than the promised {self.limit} bytes")
+        with translated(f"cannot write {self.path}"):
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        self._update(data)
+        self.offset += len(data)
+
+    def restart(self) -> None:
+        """Begin again from nothing."""
+        with translated(f"cannot write {self.path}"):
+            os.ftruncate(self._descriptor, 0)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self.offset = self.resumed = 0
+        self._reset()
+
+    def finish(self, modified: float | None = None) -> None:
+        """Prove the file, make it read-only and give it upstream's time.
+
+        Raises:
+            ChecksumMismatch: It is not what was promised; nothing of it is kept.
+        """
+        expected, got = self.file.checksum, self._promised.hexdigest()
+        if self.file.size is not None and self.offset != self.file.size:
+            size = self.offset
+            self.restart()
+            raise ChecksumMismatch(f"has {size} bytes instead of the promised {self.file.size}")
+        if got != expected.value:
+            self.restart()
+            raise ChecksumMismatch(f"has the checksum {expected.algorithm}:{got} instead of the promised {expected}")
+        with translated(f"cannot finish {self.path}"):
+            os.fchmod(self._descriptor, FILE_MODE)
+            if modified is not None:
+                os.utime(self._descriptor, (modified, modified))
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are here."""
+        return self.offset
+
+    @property
+    def key(self) -> Checksum:
+        """The file's name in the pool, once it is finished."""
+        return self.file.checksum if self.file.checksum.strong else Checksum(KEY_ALGORITHM, self._key.hexdigest())
+
+    def close(self) -> None:
+        """Let go of the file; what is there stays for the next run."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

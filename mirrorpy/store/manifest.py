@@ -1,0 +1,97 @@
+"""Manifests: what a generation holds, one line a file, read as a stream.
+
+KIND, RETIRED, SIZE, PROMISED, KEY and PATH, tab-separated; `-` is none. It is an index and no more: a generation
+without one is read from its own folder (`tree_entries`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from mirrorpy.plan import Entry
+from mirrorpy.rpmmd.href import INDEX_FILES
+from mirrorpy.rpmmd.model import Checksum, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_KINDS = {kind.value: kind for kind in Kind}
+HEADER = "mirrorpy-files 1\n"
+FOOTER = "end\n"
+
+
+def write_manifest(path: str, entries: Iterable[Entry]) -> None:
+    """Write a manifest; the caller makes it durable with the generation."""
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(HEADER)
+        file.writelines(map(_line, entries))
+        file.write(FOOTER)
+
+
+def is_whole(path: str) -> bool:
+    """Tell whether a manifest is there and was written to its end."""
+    try:
+        with open(path, "rb") as file:
+            begins = file.readline() == HEADER.encode()
+            file.seek(-len(FOOTER), os.SEEK_END)
+            return begins and file.read() == FOOTER.encode()
+    except OSError:
+        return False
+
+
+def _line(entry: Entry) -> str:
+    retired = "-" if entry.retired is None else entry.retired
+    return f"{entry.kind.value}\t{retired}\t{entry.size}\t{entry.promised or '-'}\t{entry.key or '-'}\t{entry.path}\n"
+
+
+def read_manifest(path: str) -> Iterator[Entry]:
+    """Yield a manifest's entries.
+
+    Raises:
+        ValueError: It is not one, or is cut short.
+        OSError: It cannot be read.
+    """
+    with open(path, encoding="utf-8", newline="\n") as file:
+        if file.readline() != HEADER:
+            raise ValueError(f"{path} is no manifest")
+        for line in file:
+            if line == FOOTER:
+                return
+            kind, retired, size, promised, key, name = line[:-1].split("\t")
+            yield Entry(
+                name,
+                int(size),
+                _KINDS[kind],
+                _checksum(promised),
+                _checksum(key),
+                None if retired == "-" else int(retired),
+            )
+    raise ValueError(f"{path} is cut short")
+
+
+def _checksum(text: str) -> Checksum | None:
+    algorithm, _, value = text.partition(":")
+    return Checksum(algorithm, value) if value else None
+
+
+def tree_entries(folder: str) -> Iterator[Entry]:
+    """Yield the files of a generation whose manifest is lost, as far as the folder itself tells.
+
+    What is ours is linked from the pool too, or is an index file; other files are somebody else's.
+    """
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            full = os.path.join(parent, name)
+            info = os.lstat(full)
+            path = os.path.relpath(full, folder)
+            index = path in INDEX_FILES
+            if stat.S_ISREG(info.st_mode) and (index or info.st_nlink > 1):
+                yield Entry(path, info.st_size, Kind.INDEX if index else _guess(path), None, None)
+
+
+def _guess(path: str) -> Kind:
+    if path.startswith("repodata/"):
+        return Kind.RECORD
+    return Kind.DELTA if path.endswith(".drpm") else Kind.PACKAGE

@@ -1,0 +1,146 @@
+"""The pool: every file once, read-only, under a checksum that it was proved to have.
+
+Weak checksums name nothing here. A file promised by md5 or sha1 is kept under its SHA-256, and which that is (`weak`)
+is remembered for the one repository whose metadata promised it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+from mirrorpy.rpmmd.model import Checksum, RemoteFile, new_hash
+from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mirrorpy.store.layout import Layout
+
+KEY_ALGORITHM = "sha256"
+_BLOCK = 1024 * 1024
+
+
+def hash_file(path: str, *algorithms: str) -> list[str]:
+    """Return a regular file's digests in hex.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    digests = [new_hash(algorithm) for algorithm in algorithms]
+    buffer = memoryview(bytearray(_BLOCK))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file", path)
+        while count := file.readinto(buffer):
+            for digest in digests:
+                digest.update(buffer[:count])
+    return [digest.hexdigest() for digest in digests]
+
+
+class Pool:
+    """The pool as one repository sees it."""
+
+    def __init__(self, layout: Layout, weak: dict[Checksum, Checksum] | None = None, *, trust: bool = True) -> None:
+        self._layout = layout
+        self._trust = trust
+        self._proved: dict[Checksum, bool] = {}
+        self.weak = weak if weak is not None else {}
+        """Keys of files that this repository's metadata promised by a weak checksum."""
+
+    def key(self, checksum: Checksum) -> Checksum | None:
+        """Return the name in the pool of a promised file; None where a weak one is not known."""
+        return checksum if checksum.strong else self.weak.get(checksum)
+
+    def __contains__(self, file: object) -> bool:
+        """Whether the pool has this file: with its size, or where nothing is trusted, with its checksum."""
+        return isinstance(file, RemoteFile) and self.size(file) is not None
+
+    def size(self, file: RemoteFile) -> int | None:
+        """Return the bytes of the pool's copy; None where there is no good one."""
+        key = self.key(file.checksum)
+        if key is None:
+            return None
+        try:
+            info = os.lstat(self.path(key))
+        except OSError:
+            return None
+        if not stat.S_ISREG(info.st_mode) or file.size not in (None, info.st_size):
+            return None
+        return info.st_size if self._trust or self._proves(key) else None
+
+    def _proves(self, key: Checksum) -> bool:
+        if key not in self._proved:
+            with contextlib.suppress(OSError):
+                self._proved[key] = hash_file(self.path(key), key.algorithm) == [key.value]
+        return self._proved.get(key, False)
+
+    def path(self, key: Checksum) -> str:
+        """Return where a file lies, or would."""
+        return self._layout.pool_object(key)
+
+    def link(self, key: Checksum, target: str) -> None:
+        """Give a pool object another name.
+
+        Raises:
+            OSError: There is no such object, or target exists.
+        """
+        source = self.path(key)
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            self._copy(source)
+            os.link(source, target, follow_symlinks=False)
+
+    @staticmethod
+    def _copy(source: str) -> None:
+        """Start a second inode for an object that has all the links its filesystem can count (65,000 on ext4)."""
+        copy = f"{source}.new"
+        shutil.copy2(source, copy)
+        os.rename(copy, source)
+
+    def install(self, path: str, promised: Checksum, key: Checksum) -> None:
+        """Move a verified, durable file into the pool, over whatever has its name there."""
+        target = self.path(key)
+        make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
+        os.rename(path, target)
+        self._accept(promised, key)
+
+    def take(self, path: str, promised: Checksum) -> bool:
+        """Link a file of this repository's own tree into the pool, if it is what was promised."""
+        try:
+            value, proof = hash_file(path, promised.algorithm, KEY_ALGORITHM)
+        except OSError:
+            return False
+        if value != promised.value:
+            return False
+        key = promised if promised.strong else Checksum(KEY_ALGORITHM, proof)
+        target = self.path(key)
+        make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
+        with contextlib.suppress(FileExistsError):
+            os.link(path, target, follow_symlinks=False)
+        os.chmod(target, FILE_MODE)
+        self._accept(promised, key)
+        return True
+
+    def _accept(self, promised: Checksum, key: Checksum) -> None:
+        self._proved[key] = True
+        if promised != key:
+            self.weak[promised] = key
+
+
+def iter_unused(layout: Layout) -> Iterator[tuple[str, int]]:
+    """Yield path and bytes of each pool object that nothing else links to, and of leftovers beside them."""
+    for folder, _, names in os.walk(layout.pool):
+        for name in names:
+            path = f"{folder}/{name}"
+            info = os.lstat(path)
+            if info.st_nlink == 1 or not stat.S_ISREG(info.st_mode):
+                yield path, info.st_size

@@ -1,0 +1,57 @@
+"""What is remembered of a repository between runs; all of it can be lost without losing data."""
+
+from __future__ import annotations
+
+import os
+
+import msgspec
+
+from mirrorpy.store.durable import write_file
+
+
+class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """state.json of one repository. Times are seconds since the epoch."""
+
+    path: str = ""
+    former_paths: list[str] = []
+    """Where it was published before its path was changed."""
+    fingerprint: str = ""
+    upstream: str | None = None
+    """The base URL that the published repomd.xml came from."""
+    etag: str | None = None
+    last_modified: str | None = None
+    repomd_sha256: str | None = None
+    generation: str | None = None
+    revision: str | None = None
+    timestamp: int = 0
+    """When upstream made what is published; 0 where that is not known, or lies in the future."""
+    packages: int = 0
+    bytes: int = 0
+    missing: list[str] = []
+    """What upstream promises and does not have, published without it (allow_missing)."""
+    last_run: float = 0.0
+    last_success: float = 0.0
+    warnings: list[str] = []
+    error: str | None = None
+
+
+def read_state(path: str) -> RepoState:
+    """Read state.json; an empty state where it is missing or damaged."""
+    try:
+        with open(path, "rb") as file:
+            return msgspec.json.decode(file.read(), type=RepoState)
+    except (OSError, msgspec.DecodeError):
+        return RepoState()
+
+
+def write_state(path: str, state: RepoState) -> None:
+    """Write state.json, durably and in one step."""
+    write_file(path, msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
+
+
+def known_repositories(repos: str) -> list[str]:
+    """Return the ids of all repositories that have a state here."""
+    try:
+        return sorted(name for name in os.listdir(repos) if os.path.exists(f"{repos}/{name}/state.json"))
+    except FileNotFoundError:
+        return []

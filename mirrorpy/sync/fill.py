@@ -1,0 +1,163 @@
+"""Filling the pool: what is missing comes in parallel, is proved, made durable, and only then gets its name."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
+from mirrorpy.rpmmd.model import Kind
+from mirrorpy.store.durable import sync_filesystem, translated
+from mirrorpy.store.incoming import Partial
+from mirrorpy.store.weak import write_weak
+from mirrorpy.sync.parallel import unordered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.store.layout import RepoLayout
+    from mirrorpy.store.pool import Pool
+    from mirrorpy.sync.claims import Claims
+    from mirrorpy.sync.report import Downloaded, Watch
+    from mirrorpy.upstream import Upstream
+
+COMMIT_BYTES = 1024**3
+COMMIT_FILES = 20_000
+"""How much may be downloaded before it is made durable; a power cut costs a hashing of this at most."""
+GIVE_UP_AFTER = 16
+"""Files in a row that upstream does not give for its own reasons; the rest would take hours to fail one by one."""
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the files that were asked for."""
+
+    failures: list[tuple[RemoteFile, MirrorError]] = field(default_factory=list)
+
+
+class Filler:
+    """Brings one repository's files into the pool."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        pool: Pool,
+        own: RepoLayout,
+        *,
+        repo_id: str,
+        width: int,
+        claims: Claims,
+        watch: Watch,
+        downloaded: Downloaded,
+    ) -> None:
+        self._upstream, self._pool, self._own = upstream, pool, own
+        self._repo_id, self._width, self._claims, self._watch = repo_id, width, claims, watch
+        self._downloaded = downloaded
+        self._barren = 0
+        self._landed: list[Partial] = []
+
+    def fill(self, files: Iterable[RemoteFile], check: Callable[[Partial], None] | None = None) -> Outcome:
+        """Download files, each claimed by one repository of the run; what others claimed is waited for last.
+
+        A file that fails does not stop the others. check may refuse a file that is otherwise what was promised.
+
+        Raises:
+            LocalError: This machine cannot take them.
+        """
+        outcome = Outcome()
+        rest = list({file.checksum: file for file in files}.values())
+        self._watch.expect(self._repo_id, len(rest), sum(file.size or 0 for file in rest))
+        while rest:
+            mine = [file for file in rest if self._claims.claim(file.checksum)]
+            claimed = {file.checksum for file in mine}
+            try:
+                self._download(mine, check, outcome)
+            finally:
+                self._claims.release(claimed)
+            theirs = [file for file in rest if file.checksum not in claimed]
+            self._claims.wait(file.checksum for file in theirs)
+            rest = [file for file in theirs if file not in self._pool]
+        return outcome
+
+    def _download(self, files: list[RemoteFile], check: Callable[[Partial], None] | None, outcome: Outcome) -> None:
+        def work(file: RemoteFile) -> Partial | tuple[RemoteFile, MirrorError]:
+            return self._bring(file, check)
+
+        pending = 0
+        try:
+            for result in unordered(files, work, min(self._width, len(files))):
+                if isinstance(result, tuple):
+                    self._fail(*result, outcome)
+                    continue
+                self._barren = 0
+                self._count(result)
+                pending += result.size
+                if pending >= COMMIT_BYTES or len(self._landed) >= COMMIT_FILES:
+                    self.commit()
+                    pending = 0
+        finally:
+            self.commit()
+
+    def _bring(
+        self, file: RemoteFile, check: Callable[[Partial], None] | None
+    ) -> Partial | tuple[RemoteFile, MirrorError]:
+        if self._barren >= GIVE_UP_AFTER:
+            return file, FetchError("not tried any more: upstream stopped giving files", href=file.href)
+        partial = Partial(self._own.incoming, file)
+        try:
+            self._upstream.fetch(partial, lambda size: self._watch.receive(self._repo_id, size))
+            if check is not None:
+                check(partial)
+        except (FetchError, UpstreamError) as error:
+            if isinstance(error, UpstreamError):
+                _discard(partial)
+            error.href = error.href or file.href
+            return file, error
+        finally:
+            partial.close()
+        return partial
+
+    def _fail(self, file: RemoteFile, error: MirrorError, outcome: Outcome) -> None:
+        logger.info("%s: %s", self._repo_id, error.message)
+        outcome.failures.append((file, error))
+        given_up = isinstance(error, FetchError) and not isinstance(error, NotFound)
+        self._barren = self._barren + 1 if given_up else 0
+
+    def _count(self, partial: Partial) -> None:
+        self._landed.append(partial)
+        self._watch.land(self._repo_id)
+        received = partial.size - partial.resumed
+        if received or not partial.size:
+            self._downloaded.count(received)
+            if partial.file.kind is Kind.RECORD:
+                self._downloaded.metadata_bytes += received
+
+    def commit(self) -> None:
+        """Make what has landed durable, then give it its names in the pool."""
+        if not self._landed:
+            return
+        landed, self._landed = self._landed, []
+        with translated("cannot keep what was downloaded"):
+            sync_filesystem(self._own.folder)
+            for partial in landed:
+                self._pool.install(partial.path, partial.file.checksum, partial.key)
+            if self._pool.weak:
+                write_weak(self._own.weak, self._pool.weak)
+
+
+def _discard(partial: Partial) -> None:
+    with translated("cannot remove a refused download"):
+        os.unlink(partial.path)
+
+
+def clear_incoming(own: RepoLayout) -> None:
+    """Remove what earlier runs left and nobody wants any more."""
+    with translated("cannot clear incoming"):
+        for name in os.listdir(own.incoming):
+            with contextlib.suppress(IsADirectoryError):
+                os.unlink(f"{own.incoming}/{name}")

@@ -1,0 +1,172 @@
+"""From a plan whose files are all here to a published generation, and from there to fewer old ones."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import LocalError
+from mirrorpy.plan import Entry
+from mirrorpy.rpmmd.mirrors import REPOMD_HREF
+from mirrorpy.rpmmd.model import Kind
+from mirrorpy.store.durable import translated, write_file
+from mirrorpy.store.generation import Freed, Generation, drop_generation, list_generations, superseded
+from mirrorpy.store.stage import Stage, next_stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from mirrorpy.plan import Plan
+    from mirrorpy.rpmmd.model import Checksum
+    from mirrorpy.store.layout import Layout, Place, RepoLayout
+    from mirrorpy.store.pool import Pool
+
+
+@dataclass(slots=True)
+class Audit:
+    """What a look at every published file says, by presence and size."""
+
+    whole: bool = True
+    """Whether all is there and no retirement is due."""
+    packages: int = 0
+    files: int = 0
+    """Promised files, repomd.xml and retired ones aside."""
+    bytes: int = 0
+
+
+def audit_published(published: Generation | None, pool: Pool, grace: float, now: float, *, same_inode: bool) -> Audit:
+    """Look at every file of the published generation.
+
+    same_inode asks besides that each is the pool's own file, which then needs to be hashed only there.
+    """
+    audit = Audit()
+    if published is None or not published.known:
+        audit.whole = False
+        return audit
+    for entry in published.entries():
+        if entry.retired is not None:
+            audit.whole = audit.whole and entry.due(grace) > now
+        elif entry.kind is not Kind.INDEX:
+            audit.packages += entry.kind is Kind.PACKAGE
+            audit.files += 1
+            audit.bytes += entry.size
+        object_path = pool.path(entry.key) if same_inode and entry.key else None
+        audit.whole = audit.whole and published.damage(entry, object_path) is None
+    return audit
+
+
+@dataclass(slots=True)
+class Publication:
+    """What was published."""
+
+    generation: Generation
+    files: int = 0
+    bytes: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def plan_entries(plan: Plan, pool: Pool) -> Iterator[Entry]:
+    """Yield what the next generation holds; every promised file is in the pool by now.
+
+    Raises:
+        LocalError: One is not.
+    """
+    for path, file in plan.files.items():
+        key = pool.key(file.checksum)
+        size = file.size if file.size is not None else pool.size(file)
+        if key is None or size is None:
+            raise LocalError("left the pool during the sync", href=path, hint="run again")
+        yield Entry(path, size, file.kind, file.checksum, key)
+    yield from plan.carried
+
+
+def publish_entries(
+    entries: Callable[[], Iterable[Entry]],
+    indexes: dict[str, bytes],
+    place: Place,
+    layout: Layout,
+    own: RepoLayout,
+    pool: Pool,
+    published: Generation | None,
+    now: float,
+) -> Publication:
+    """Build a generation of these entries and index files, and switch to it.
+
+    Retired files that cannot be linked any more are left out, with a warning; nobody is promised them.
+
+    Raises:
+        LocalError: This machine refuses.
+    """
+    stamp, seconds = next_stamp(published, list_generations(place, own), now)
+    stage = Stage(layout, place, own)
+    done = Publication(Generation(place.generation(stamp), stamp, "", ""))
+    lost: set[str] = set()
+    for entry in entries():
+        if entry.retired is None:
+            stage.link(entry, pool)
+            done.files += 1
+            done.bytes += entry.size
+        elif published is None or not stage.carry(entry, published):
+            lost.add(entry.path)
+            done.warnings.append(f"retired file {entry.path} is gone before its time")
+    for path, data in indexes.items():
+        stage.write(path, data, seconds)
+    index_entries = [Entry(path, len(data), Kind.INDEX, None, None) for path, data in indexes.items()]
+    kept = (entry for entry in entries() if entry.path not in lost)
+    done.generation = stage.publish(stamp, itertools.chain(kept, index_entries))
+    return done
+
+
+def read_indexes_of(published: Generation) -> dict[str, bytes]:
+    """Return the index files of a published generation, to be published once more.
+
+    Raises:
+        LocalError: It has no repomd.xml.
+    """
+    names = [entry.path for entry in published.entries() if entry.kind is Kind.INDEX]
+    found = {name: data for name in names if (data := published.read(name)) is not None}
+    if REPOMD_HREF not in found:
+        raise LocalError(f"{published.folder} has lost its repomd.xml", hint="run `mirrorpy sync`")
+    return found
+
+
+def drop_superseded(layout: Layout, place: Place, own: RepoLayout, keep: int) -> Freed:
+    """Remove generations past keep; the pool's files that nothing needs any more are left to `sweep_pool`.
+
+    That a sweep is owed is written down first, so that a killed run's successor does it.
+    """
+    freed = Freed()
+    old = superseded(place, own, keep)
+    if old:
+        with translated("cannot write"):
+            write_file(sweep_marker(layout), b"")
+    for generation in old:
+        freed.add(drop_generation(generation))
+    return freed
+
+
+def sweep_marker(layout: Layout) -> str:
+    """Return the file that says that the pool may hold files which nothing needs."""
+    return f"{layout.state}/sweep-owed"
+
+
+def would_free(place: Place, own: RepoLayout, keep: int, needed: set[Checksum]) -> Freed:
+    """Count what `drop_superseded` and a sweep would remove after one more publication."""
+    dropped = list_generations(place, own)[max(0, keep - 1) :]
+    links: dict[int, int] = {}
+    freed = Freed()
+    for generation in dropped:
+        for entry in generation.entries():
+            try:
+                info = os.lstat(f"{generation.folder}/{entry.path}")
+            except OSError:
+                continue
+            if entry.key is None or entry.key in needed:
+                continue
+            links[info.st_ino] = links.get(info.st_ino, 0) + 1
+            if links[info.st_ino] + 1 == info.st_nlink:
+                freed.files += 1
+                freed.bytes += info.st_size
+    return freed

@@ -1,0 +1,72 @@
+"""The metadata of a snapshot: its records brought here, proved, and opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mirrorpy.rpmmd.decode import verify_open
+from mirrorpy.store.durable import translated
+from mirrorpy.store.incoming import Partial
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+    from mirrorpy.rpmmd.model import Checksum, Record, RemoteFile, Repomd
+    from mirrorpy.store.generation import Generation
+    from mirrorpy.store.pool import Pool
+    from mirrorpy.upstream import Upstream
+
+
+def lacking_records(repomd: Repomd, pool: Pool) -> list[RemoteFile]:
+    """Return the records that are not here."""
+    return [record.file for record in repomd.records if record.file not in pool]
+
+
+def open_check(repomd: Repomd, partial: Partial) -> None:
+    """Prove that a record unpacks to what repomd promises, before the pool takes it.
+
+    Raises:
+        UpstreamError: It does not.
+    """
+    for record in repomd.records:
+        if record.file.checksum == partial.file.checksum:
+            with translated("cannot read a record"), open(partial.path, "rb") as file:
+                verify_open(record, file, partial.size)
+
+
+def recover(file: RemoteFile, published: Generation | None, pool: Pool) -> bool:
+    """Take a file of the published tree into the pool, where the state that named it is lost."""
+    if published is None:
+        return False
+    with translated("cannot take a published file into the pool"):
+        return pool.take(f"{published.folder}/{file.path}", file.checksum)
+
+
+class Records:
+    """Opens a snapshot's records, from the pool or, in a dry run, from a folder of its own."""
+
+    def __init__(self, pool: Pool, upstream: Upstream, missing: set[str], spool: str | None) -> None:
+        self._pool, self._upstream, self._missing, self._spool = pool, upstream, missing, spool
+        self._spooled: dict[Checksum, str] = {}
+
+    def open(self, record: Record) -> BinaryIO | None:
+        """Return a record's bytes; None for one that is published without (allow_missing)."""
+        file = record.file
+        if file.path in self._missing:
+            return None
+        path = self._path(file)
+        with translated("cannot read a record"):
+            return open(path, "rb")
+
+    def _path(self, file: RemoteFile) -> str:
+        key = self._pool.key(file.checksum)
+        if self._spool is None or (key is not None and file in self._pool):
+            return self._pool.path(key or file.checksum)
+        if file.checksum not in self._spooled:
+            partial = Partial(self._spool, file)
+            try:
+                self._upstream.fetch(partial, lambda _: None)
+            finally:
+                partial.close()
+            self._spooled[file.checksum] = partial.path
+        return self._spooled[file.checksum]

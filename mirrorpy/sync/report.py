@@ -1,0 +1,122 @@
+"""What a sync is told, what it tells while it runs, and what it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from mirrorpy.rpmmd.model import Kind
+
+if TYPE_CHECKING:
+    from mirrorpy.errors import MirrorError
+    from mirrorpy.plan import Plan
+
+Outcome = Literal["updated", "unchanged", "planned", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asks of one run."""
+
+    dry_run: bool = False
+    checksum: bool = False
+    allow_shrink: bool = False
+    allow_rollback: bool = False
+
+
+class Watch(Protocol):
+    """Somebody who wants to know how a run goes; called from many threads."""
+
+    def expect(self, repo_id: str, files: int, size: int) -> None:
+        """So much more is to be downloaded."""
+
+    def receive(self, repo_id: str, size: int) -> None:
+        """So many bytes have come."""
+
+    def land(self, repo_id: str) -> None:
+        """One file is whole."""
+
+
+@dataclass(slots=True)
+class Moved:
+    """Files and bytes that went one way."""
+
+    files: int = 0
+    bytes: int = 0
+
+    def count(self, size: int) -> None:
+        """Count one file."""
+        self.files += 1
+        self.bytes += size
+
+
+@dataclass(slots=True)
+class Downloaded(Moved):
+    """Files whose body was fetched, repomd.xml and signatures aside."""
+
+    metadata_bytes: int = 0
+    """The part of `bytes` that is metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a repository was not brought up to date."""
+
+    kind: str
+    message: str
+    url: str | None
+    href: str | None
+    exit: int
+
+    @classmethod
+    def of(cls, error: MirrorError) -> Failure:
+        """Describe an error."""
+        return cls(type(error).__name__, error.message, error.url, error.href, error.exit_status)
+
+
+@dataclass(slots=True, kw_only=True)
+class RepoReport:
+    """One repository's part of `sync --json`; docs/reference/json.md says what each key means."""
+
+    id: str
+    path: str
+    outcome: Outcome = "failed"
+    upstream: str | None = None
+    revision: str | None = None
+    repomd_sha256: str | None = None
+    generation: str | None = None
+    packages: int = 0
+    bytes: int = 0
+    downloaded: Downloaded = field(default_factory=Downloaded)
+    reused: Moved = field(default_factory=Moved)
+    retired: Moved = field(default_factory=Moved)
+    pruned: Moved = field(default_factory=Moved)
+    requests: int = 0
+    retries: int = 0
+    warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    error: Failure | None = None
+
+
+def tell_unchanged(report: RepoReport, generation: str | None, packages: int, files: int, size: int) -> None:
+    """Report that everything is here and as upstream has it."""
+    report.outcome, report.generation = "unchanged", generation
+    report.packages, report.bytes = packages, size
+    report.reused = Moved(files - report.downloaded.files, max(0, size - report.downloaded.bytes))
+
+
+def tell_planned(report: RepoReport, plan: Plan) -> None:
+    """Report what a run would do."""
+    report.outcome, report.packages = "planned", plan.packages
+    for file in plan.fetch:
+        report.downloaded.count(file.size or 0)
+        report.downloaded.metadata_bytes += (file.size or 0) if file.kind is Kind.RECORD else 0
+    tell_retired(report, plan)
+    report.bytes = sum(file.size or 0 for file in plan.files.values())
+    report.reused = Moved(len(plan.files) - report.downloaded.files, max(0, report.bytes - report.downloaded.bytes))
+
+
+def tell_retired(report: RepoReport, plan: Plan) -> None:
+    """Report what upstream dropped."""
+    for entry in plan.retired:
+        report.retired.count(entry.size)

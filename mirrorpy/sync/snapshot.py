@@ -1,0 +1,193 @@
+"""One state of upstream: which repomd.xml to follow, from which mirror, and what it promises."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import ChecksumMismatch, FetchError, MirrorError, RepodataError, UpstreamError
+from mirrorpy.rpmmd.decode import open_decoded
+from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
+from mirrorpy.rpmmd.href import INDEX_FILES
+from mirrorpy.rpmmd.mirrors import REPOMD_HREF
+from mirrorpy.rpmmd.primary import PrimaryCount, iter_primary
+from mirrorpy.rpmmd.repomd import parse_repomd
+from mirrorpy.upstream.upstream import SIGNATURE_CAP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import BinaryIO
+
+    from mirrorpy.rpmmd.model import Record, RemoteFile, Repomd
+    from mirrorpy.upstream import Document, Upstream
+
+CLOCK_SLACK = 86400
+"""Seconds that upstream's clock may be ahead; a time further off is not remembered as the newest seen."""
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The published state, and what lets a server say that it did not change."""
+
+    data: bytes | None = None
+    timestamp: int = 0
+    base: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """One repomd.xml that is to be followed."""
+
+    base: str
+    data: bytes
+    repomd: Repomd
+    changed: bool
+    """Whether it differs from the published one."""
+    document: Document | None = None
+    """The server's answer, for its validators."""
+    indexes: dict[str, bytes] = field(default_factory=dict)
+    """repomd.xml's signature and key, by path, where upstream has them."""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of repomd.xml."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def known_timestamp(repomd: Repomd, now: float) -> int:
+    """Return when upstream made a state; 0 where it does not say, or says a time in the future."""
+    return repomd.timestamp if repomd.timestamp <= now + CLOCK_SLACK else 0
+
+
+def read_snapshot(upstream: Upstream, known: Known, *, allow_rollback: bool) -> Snapshot:
+    """Find the state of upstream to follow, mirror by mirror.
+
+    A mirror whose repomd.xml is older than the published one, or not one that the metalink vouches for, is passed over.
+    Where all are older, the answer is the published state itself, with a warning.
+
+    Raises:
+        FetchError: No mirror gave a repomd.xml.
+        UpstreamError: Those that gave one gave a bad one.
+    """
+    lagging: list[str] = []
+
+    def ask(base: str) -> Snapshot:
+        same = known.data is not None and base == known.base
+        document = upstream.read(
+            base,
+            REPOMD_HREF,
+            etag=known.etag if same else None,
+            last_modified=known.last_modified if same else None,
+        )
+        data = known.data if document.data is None else document.data
+        if data is None:
+            raise FetchError("says `not modified` to a first question", url=document.url)
+        try:
+            snapshot = Snapshot(base, data, parse_repomd(data), data != known.data, document)
+            _check_mirror(snapshot, upstream, known, lagging, allow_rollback=allow_rollback)
+        except UpstreamError as error:
+            error.url = error.url or document.url
+            raise
+        return snapshot
+
+    try:
+        snapshot = upstream.persist(ask)
+    except (FetchError, UpstreamError):
+        if not lagging or known.data is None:
+            raise
+        warning = f"upstream is older than what is published and is not taken: {'; '.join(dict.fromkeys(lagging))}"
+        published = parse_repomd(known.data)
+        return Snapshot(known.base or lagging[0], known.data, published, changed=False, warnings=[warning])
+    upstream.prefer(snapshot.base)
+    return snapshot
+
+
+def _check_mirror(
+    snapshot: Snapshot, upstream: Upstream, known: Known, lagging: list[str], *, allow_rollback: bool
+) -> None:
+    """Refuse a mirror that is behind."""
+    pins = upstream.mirrors.pins
+    behind = bool(known.timestamp) and snapshot.repomd.timestamp < known.timestamp and bool(snapshot.repomd.timestamp)
+    vouched = not pins or any(pin.matches(snapshot.data) for pin in pins)
+    if vouched and (not behind or allow_rollback):
+        return
+    if known.data is not None and (behind or not snapshot.changed):
+        lagging.append(snapshot.base)
+    if vouched:
+        raise RepodataError(f"repomd.xml of {snapshot.base} is older than what is published")
+    raise ChecksumMismatch("is not a repomd.xml that the metalink vouches for")
+
+
+def read_indexes(upstream: Upstream, snapshot: Snapshot) -> None:
+    """Fetch repomd.xml's signature, and its key if it has one; many repositories have neither.
+
+    Raises:
+        FetchError: The server neither gives them nor says that it does not have them.
+        UpstreamError: One is absurdly large.
+    """
+    for href in INDEX_FILES[1:]:
+        data = _optional(upstream, snapshot.base, href)
+        if data is None:
+            return
+        snapshot.indexes[href] = data
+
+
+def _optional(upstream: Upstream, base: str, href: str) -> bytes | None:
+    try:
+        document = upstream.persist(lambda mirror: upstream.read(mirror, href, cap=SIGNATURE_CAP), [base])
+    except FetchError as error:
+        if error.retryable:
+            raise
+        return None
+    data = document.data or b""
+    # Some servers answer everything with a page.
+    return None if not data or data.lstrip()[:1] == b"<" else data
+
+
+def has_moved(upstream: Upstream, snapshot: Snapshot) -> bool:
+    """Tell whether upstream's repomd.xml is another one by now; no answer is no."""
+    try:
+        document = upstream.persist(lambda base: upstream.read(base, REPOMD_HREF), [snapshot.base])
+    except MirrorError as error:
+        logger.debug("%s", error)
+        return False
+    return document.data is not None and document.data != snapshot.data
+
+
+def promised_files(
+    repomd: Repomd, open_record: Callable[[Record], BinaryIO | None], warnings: list[str]
+) -> Iterator[RemoteFile]:
+    """Yield everything that a repository promises: records, packages, delta RPMs.
+
+    open_record returns None for a record that is published without (allow_missing).
+
+    Raises:
+        UpstreamError: Metadata is malformed.
+    """
+    for record in repomd.records:
+        yield record.file
+    primary = repomd.record("primary")
+    for record in repomd.records:
+        if record is not primary and record.type not in RECORD_TYPES:
+            continue
+        source = open_record(record)
+        if source is None:
+            continue
+        with source:
+            stream = open_decoded(source, size=record.file.size or 0, open_size=record.open_size)
+            try:
+                if record is primary:
+                    count = PrimaryCount()
+                    yield from iter_primary(stream, count)
+                    warnings.extend([count.warning] if count.warning else [])
+                else:
+                    yield from iter_deltas(stream, record.type)
+            except UpstreamError as error:
+                error.href = error.href or record.file.href
+                raise

@@ -1,0 +1,280 @@
+"""One sync of one repository, in order; docs/explanation/architecture.md tells the same story."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import time
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import MirrorError, NotFound, UpstreamError, UpstreamMoving
+from mirrorpy.plan import Plan, Rules, collect, plan_sync
+from mirrorpy.rpmmd.model import Kind
+from mirrorpy.store.generation import published_generation
+from mirrorpy.store.lock import lock_repository, share_pool
+from mirrorpy.store.pool import Pool
+from mirrorpy.store.probe import check_space, prepare_repository, prepare_root, probe_place
+from mirrorpy.store.state import read_state
+from mirrorpy.store.weak import read_weak
+from mirrorpy.sync.fill import Filler, clear_incoming
+from mirrorpy.sync.memory import keep_validators, recall, remember_publication, remember_run
+from mirrorpy.sync.publish import audit_published, drop_superseded, plan_entries, publish_entries, would_free
+from mirrorpy.sync.records import Records, lacking_records, open_check, recover
+from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_planned, tell_retired, tell_unchanged
+from mirrorpy.sync.snapshot import Snapshot, has_moved, promised_files, read_indexes, read_snapshot
+from mirrorpy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mirrorpy.config import Repository
+    from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.store.generation import Generation
+    from mirrorpy.store.layout import Layout
+    from mirrorpy.sync.claims import Claims
+    from mirrorpy.sync.fill import Outcome
+    from mirrorpy.sync.publish import Audit
+    from mirrorpy.sync.report import Options, Watch
+    from mirrorpy.upstream import Network
+
+MAX_RESTARTS = 3
+logger = logging.getLogger(__name__)
+
+
+class _Restart(Exception):
+    """Upstream published something else meanwhile."""
+
+
+def sync_repository(
+    repo: Repository,
+    layout: Layout,
+    network: Network,
+    options: Options,
+    *,
+    claims: Claims,
+    watch: Watch,
+    clock: Callable[[], float] = time.time,
+) -> RepoReport:
+    """Bring one repository up to date, and report; what goes wrong is in the report, not raised."""
+    return _Sync(repo, layout, network, options, claims, watch, clock).run()
+
+
+class _Sync:
+    """One run for one repository."""
+
+    def __init__(
+        self,
+        repo: Repository,
+        layout: Layout,
+        network: Network,
+        options: Options,
+        claims: Claims,
+        watch: Watch,
+        clock: Callable[[], float],
+    ) -> None:
+        self.repo, self.layout, self.network, self.options = repo, layout, network, options
+        self.claims, self.watch, self.clock = claims, watch, clock
+        self.own, self.place = layout.repo(repo.id), layout.place(repo.path)
+        self.report = RepoReport(id=repo.id, path=repo.path)
+        self.upstream = Upstream(repo, network)
+        self.missing: set[str] = set()
+        self.published: Generation | None = None
+        self.spool: str | None = None
+
+    def run(self) -> RepoReport:
+        started = time.monotonic()
+        try:
+            with contextlib.ExitStack() as stack:
+                self._prepare(stack)
+                try:
+                    self._follow()
+                except MirrorError as error:
+                    self._fail(error)
+                if not self.options.dry_run:
+                    remember_run(self.own.state, self.state, self.report, self.clock())
+        except MirrorError as error:
+            self._fail(error)
+        self.report.requests = self.upstream.tally.requests
+        self.report.retries = self.upstream.tally.retries
+        self.report.seconds = round(time.monotonic() - started, 3)
+        return self.report
+
+    def _fail(self, error: MirrorError) -> None:
+        self.report.outcome, self.report.error = "failed", Failure.of(error)
+
+    def _prepare(self, stack: contextlib.ExitStack) -> None:
+        """Lock; a dry run writes nothing, and gets a folder elsewhere for what it must read."""
+        if self.options.dry_run:
+            self.spool = stack.enter_context(tempfile.TemporaryDirectory(prefix="mirrorpy-"))
+        else:
+            prepare_root(self.layout)
+            prepare_repository(self.layout, self.own)
+            stack.enter_context(lock_repository(self.own.lock))
+            stack.enter_context(share_pool(self.layout))
+        self.state = read_state(self.own.state)
+        self.pool = Pool(self.layout, read_weak(self.own.weak), trust=not self.options.checksum)
+        self.filler = Filler(
+            self.upstream,
+            self.pool,
+            self.own,
+            repo_id=self.repo.id,
+            width=self.network.width,
+            claims=self.claims,
+            watch=self.watch,
+            downloaded=self.report.downloaded,
+        )
+
+    def _follow(self) -> None:
+        """Follow upstream, from the start again when it changes under way."""
+        if not self.options.dry_run:
+            probe_place(self.layout, self.place, self.own)
+        self.published = published_generation(self.place, self.own)
+        for _ in range(MAX_RESTARTS + 1):
+            self.missing.clear()
+            self.upstream.resolve()
+            known = recall(self.published, self.state, self.repo, self.clock())
+            snapshot = read_snapshot(self.upstream, known, allow_rollback=self.options.allow_rollback)
+            with contextlib.suppress(_Restart):
+                self._bring(snapshot)
+                return
+            logger.info("%s: upstream changed meanwhile; starting again with what is here", self.repo.id)
+        raise UpstreamMoving(
+            f"upstream changed under {MAX_RESTARTS + 1} attempts",
+            url=snapshot.document.url if snapshot.document else None,
+            hint="run again when it has settled",
+        )
+
+    def _bring(self, snapshot: Snapshot) -> None:
+        """Make the published tree what a snapshot promises."""
+        self._describe(snapshot)
+        audit = audit_published(
+            self.published, self.pool, self.repo.grace, self.clock(), same_inode=self.options.checksum
+        )
+        if self._settled(snapshot, audit):
+            self._unchanged(snapshot, audit.packages, audit.files, audit.bytes)
+            return
+        plan = self._plan(snapshot)
+        if self.options.dry_run:
+            self._planned(plan)
+            return
+        check_space(self.layout, plan.fetch_bytes)
+        self._judge(self.filler.fill(plan.fetch), snapshot)
+        self._leave_out(plan)
+        if audit.whole and not plan.changes and not snapshot.changed:
+            self._unchanged(snapshot, plan.packages, len(plan.files), audit.bytes)
+            return
+        self._publish(plan, snapshot)
+
+    def _settled(self, snapshot: Snapshot, audit: Audit) -> bool:
+        """Tell whether nothing changed, there or here or in the configuration, so that no metadata need be read."""
+        same = not snapshot.changed and self.state.fingerprint == self.repo.fingerprint
+        return same and audit.whole and not self.options.checksum and not self.state.missing
+
+    def _describe(self, snapshot: Snapshot) -> None:
+        report, made = self.report, snapshot.repomd.timestamp
+        report.upstream = snapshot.document.url if snapshot.document else snapshot.base
+        report.revision, report.repomd_sha256 = snapshot.repomd.revision, snapshot.sha256
+        report.warnings = list(snapshot.warnings)
+        age = self.clock() - made
+        if self.repo.max_age and made and age > self.repo.max_age:
+            report.warnings.append(f"upstream has not changed for {age / 86400:.1f} days, longer than max_age")
+
+    def _plan(self, snapshot: Snapshot) -> Plan:
+        """Read what the snapshot promises, bringing its metadata here, and compare."""
+        repomd = snapshot.repomd
+        if not self.options.dry_run:
+            lacking = [
+                file for file in lacking_records(repomd, self.pool) if not recover(file, self.published, self.pool)
+            ]
+            check_space(self.layout, sum(file.size or 0 for file in lacking))
+            self._judge(self.filler.fill(lacking, lambda partial: open_check(repomd, partial)), snapshot)
+        records = Records(self.pool, self.upstream, self.missing, self.spool)
+        files = collect(promised_files(repomd, records.open, self.report.warnings))
+        if any(file.location_base for file in files.values()):
+            self.report.warnings.append("metadata has xml:base: clients go there and not to this mirror")
+        rules = Rules(self.repo.grace, self.repo.max_shrink, self.options.allow_shrink)
+        previous = self.published.entries() if self.published else ()
+        plan = plan_sync(files, self.pool, previous, rules, self.clock())
+        if not self.options.dry_run:
+            plan.fetch = [file for file in plan.fetch if not recover(file, self.published, self.pool)]
+        return plan
+
+    def _judge(self, outcome: Outcome, snapshot: Snapshot) -> None:
+        """Decide what failures mean: start again, publish without, or give up.
+
+        Raises:
+            _Restart: Upstream has moved on.
+            MirrorError: The worst failure, with the number of the others.
+        """
+        if not outcome.failures:
+            return
+        if has_moved(self.upstream, snapshot):
+            raise _Restart
+        fatal = [error for file, error in outcome.failures if not self._does_without(file, error, snapshot)]
+        if fatal:
+            worst = next((error for error in fatal if isinstance(error, UpstreamError)), fatal[0])
+            if len(fatal) > 1:
+                worst.cause += f" (and {len(fatal) - 1} more files failed; -v names them)"
+            raise worst
+
+    def _does_without(self, file: RemoteFile, error: MirrorError, snapshot: Snapshot) -> bool:
+        """Publish without a file that no mirror has, where that is allowed.
+
+        A delta RPM always is: clients do without, and real repositories list ones that they do not have.
+        """
+        primary = snapshot.repomd.record("primary")
+        allowed = file.kind is Kind.DELTA or (self.repo.allow_missing and (primary is None or file is not primary.file))
+        if not allowed or not isinstance(error, NotFound):
+            return False
+        self.missing.add(file.path)
+        self.report.warnings.append(f"published without {file.href}: {error.message}")
+        return True
+
+    def _leave_out(self, plan: Plan) -> None:
+        """Take what no mirror has out of the plan, under every name."""
+        gone = {plan.files[path].checksum for path in self.missing if path in plan.files}
+        for path in [path for path, file in plan.files.items() if file.checksum in gone]:
+            file = plan.files.pop(path)
+            plan.packages -= file.kind is Kind.PACKAGE
+            plan.new -= 1
+        plan.fetch = [file for file in plan.fetch if file.checksum not in gone]
+
+    def _publish(self, plan: Plan, snapshot: Snapshot) -> None:
+        read_indexes(self.upstream, snapshot)
+        done = publish_entries(
+            lambda: plan_entries(plan, self.pool),
+            {"repodata/repomd.xml": snapshot.data, **snapshot.indexes},
+            self.place,
+            self.layout,
+            self.own,
+            self.pool,
+            self.published,
+            self.clock(),
+        )
+        report, self.published = self.report, done.generation
+        remember_publication(self.state, self.repo, done.generation, self.missing)
+        keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
+        report.outcome, report.generation = "updated", done.generation.name
+        report.packages, report.bytes = plan.packages, done.bytes
+        fetched = report.downloaded
+        report.reused = Moved(max(0, done.files - fetched.files), max(0, done.bytes - fetched.bytes))
+        tell_retired(report, plan)
+        report.warnings += done.warnings
+        freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep)
+        report.pruned = Moved(freed.files, freed.bytes)
+        clear_incoming(self.own)
+
+    def _unchanged(self, snapshot: Snapshot, packages: int, files: int, size: int) -> None:
+        tell_unchanged(self.report, self.published.name if self.published else None, packages, files, size)
+        if not self.options.dry_run:
+            keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
+            freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep)
+            self.report.pruned = Moved(freed.files, freed.bytes)
+
+    def _planned(self, plan: Plan) -> None:
+        tell_planned(self.report, plan)
+        needed = {key for file in plan.files.values() if (key := self.pool.key(file.checksum))}
+        needed |= {entry.key for entry in plan.carried if entry.key}
+        freed = would_free(self.place, self.own, self.repo.keep, needed)
+        self.report.pruned = Moved(freed.files, freed.bytes)

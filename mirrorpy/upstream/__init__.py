@@ -1,0 +1,6 @@
+"""The only speaker of HTTP: mirrors, retries, resuming, failover; file:// speaks it too."""
+
+from mirrorpy.upstream.network import Network
+from mirrorpy.upstream.upstream import Document, Upstream
+
+__all__ = ["Document", "Network", "Upstream"]

@@ -1,0 +1,100 @@
+"""What all repositories of one run share: connections, lanes to each host, the throttle, and the patience."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mirrorpy.upstream.session import Session
+from mirrorpy.upstream.url import origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+
+    from mirrorpy.config import Connection
+
+
+class Lanes:
+    """At most so many requests to one host at a time, over the whole run."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._lock = threading.Lock()
+        self._hosts: dict[tuple[str, int | None], threading.BoundedSemaphore] = {}
+
+    @contextlib.contextmanager
+    def enter(self, url: str) -> Iterator[None]:
+        """Wait for a lane to a URL's host, and hold it."""
+        with self._lock:
+            lane = self._hosts.setdefault(origin(url), threading.BoundedSemaphore(self._width))
+        with lane:
+            yield
+
+
+class Throttle:
+    """Bytes a second that all who share this may take together; 0 is no limit."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def take(self, count: int) -> float:
+        """Wait until count bytes more are within the rate; return the seconds waited."""
+        if not self._rate:
+            return 0.0
+        with self._lock:
+            now = time.monotonic()
+            self._free_at = max(self._free_at, now - 1) + count / self._rate
+            wait = self._free_at - now
+        if wait <= 0:
+            return 0.0
+        time.sleep(wait)
+        return wait
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait between attempts, in seconds."""
+
+    first: float = 0.5
+    most: float = 60.0
+    retry_after_most: float = 120.0
+    """A server may ask for more (Retry-After: 10⁹ occurs)."""
+
+
+class Network:
+    """Everything of the network that is one for the whole run."""
+
+    def __init__(
+        self,
+        *,
+        max_parallel_downloads: int = 8,
+        throttle: int = 0,
+        patience: Patience | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.width = max_parallel_downloads
+        self.throttle = Throttle(throttle)
+        self.patience = patience or Patience()
+        self._transport = transport
+        self._lanes = Lanes(max_parallel_downloads)
+        self._sessions: dict[Connection, Session] = {}
+        self._lock = threading.Lock()
+
+    def session(self, connection: Connection) -> Session:
+        """Return the connections for these settings, made once."""
+        with self._lock:
+            if connection not in self._sessions:
+                self._sessions[connection] = Session(connection, self._lanes, self._transport)
+            return self._sessions[connection]
+
+    def close(self) -> None:
+        """Close every connection."""
+        for session in self._sessions.values():
+            session.close()

@@ -1,0 +1,212 @@
+"""One request: connections, redirects that give no secret away, and httpx's errors told as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import re
+import ssl
+import threading
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from mirrorpy import __version__
+from mirrorpy.errors import ConfigError, FetchError, NotFound
+from mirrorpy.upstream.local import FileTransport
+from mirrorpy.upstream.url import may_share_secrets, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mirrorpy.config import Connection
+    from mirrorpy.upstream.network import Lanes
+
+MAX_REDIRECTS = 10
+_REDIRECTS = (301, 302, 303, 307, 308)
+_RETRYABLE = frozenset({408, 421, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
+_NEVER_AGAIN = re.compile(r"CERTIFICATE|certificate|WRONG_VERSION|UNSUPPORTED_PROTOCOL|HANDSHAKE_FAILURE|ALERT")
+
+
+@contextlib.contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Raise httpx's errors as FetchError, with the URL and without its secrets."""
+    shown = redact(url)
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        what = "connecting" if isinstance(error, httpx.ConnectTimeout) else "an answer"
+        raise FetchError(f"timed out waiting for {what}", url=shown, retryable=True) from error
+    except httpx.ConnectError as error:
+        hopeless = bool(_NEVER_AGAIN.search(str(error)))
+        raise FetchError(f"cannot connect: {error}", url=shown, retryable=not hopeless) from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
+        raise FetchError(f"cannot be requested: {error}", url=shown) from error
+    except httpx.TransportError as error:
+        cause = str(error) or type(error).__name__
+        raise FetchError(f"connection failed: {cause}", url=shown, retryable=True) from error
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        raise FetchError(f"request failed: {error}", url=shown, retryable=True) from error
+
+
+class Session:
+    """The connections for one set of connection settings, shared by all threads."""
+
+    def __init__(self, connection: Connection, lanes: Lanes, transport: httpx.BaseTransport | None = None) -> None:
+        self._connection = connection
+        self._lanes = lanes
+        self._transport = transport
+        self._clients: dict[tuple[str, bool], httpx.Client] = {}
+        self._lock = threading.Lock()
+
+    def _client(self, scheme: str, trusted: bool) -> httpx.Client:
+        """Return the client for a scheme; the untrusted one has no secrets, for hosts that a redirect named."""
+        with self._lock:
+            client = self._clients.get((scheme, trusted))
+            if client is None:
+                client = self._clients[scheme, trusted] = self._new_client(scheme, trusted)
+            return client
+
+    def _new_client(self, scheme: str, trusted: bool) -> httpx.Client:
+        settings = self._connection
+        agent = settings.user_agent or f"mirrorpy/{__version__}"
+        headers = {"User-Agent": agent, "Accept-Encoding": "identity", "Accept": "*/*"}
+        auth = None
+        if trusted:
+            headers.update(settings.headers)
+            if settings.username is not None:
+                auth = httpx.BasicAuth(settings.username, settings.password or "")
+        try:
+            return httpx.Client(
+                transport=self._transport or (FileTransport() if scheme == "file" else None),
+                verify=tls_context(settings, trusted) if scheme == "https" and not self._transport else False,
+                proxy=settings.proxy if scheme != "file" and not self._transport else None,
+                headers=headers,
+                auth=auth,
+                timeout=httpx.Timeout(settings.timeout, pool=None),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30),
+                trust_env=scheme != "file" and not self._transport,
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ConfigError(
+                f"proxy {redact(settings.proxy or '')!r} cannot be used: {type(error).__name__}"
+            ) from error
+
+    @contextlib.contextmanager
+    def open(self, url: str, headers: Mapping[str, str], *, tally: Tally) -> Iterator[httpx.Response]:
+        """Request a URL, following redirects, and yield the answer before its body.
+
+        Raises:
+            FetchError: No answer, or one that is neither a body nor `not modified` nor a range that is not there.
+        """
+        asked = url
+        for _ in range(MAX_REDIRECTS + 1):
+            scheme = urlsplit(url).scheme
+            client = self._client(scheme, may_share_secrets(asked, url))
+            with self._lanes.enter(url), translated(url):
+                tally.count_request()
+                response = client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
+                try:
+                    if response.status_code not in _REDIRECTS:
+                        check_status(response, url)
+                        yield response
+                        return
+                    target = _redirected(response, url)
+                finally:
+                    response.close()
+            url = target
+        raise FetchError(f"redirects more than {MAX_REDIRECTS} times", url=redact(asked))
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            client.close()
+
+
+class Tally:
+    """Counts of one repository's requests, from all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.requests = 0
+        self.retries = 0
+
+    def count_request(self) -> None:
+        """Count one request, redirects included."""
+        with self._lock:
+            self.requests += 1
+
+    def count_retry(self) -> None:
+        """Count one more attempt after a failure."""
+        with self._lock:
+            self.retries += 1
+
+
+def tls_context(settings: Connection, trusted: bool) -> ssl.SSLContext:
+    """Return TLS settings: the system's authorities, or sslcacert's; a client certificate for trusted hosts only.
+
+    Raises:
+        ConfigError: A certificate file is none.
+    """
+    context = ssl.create_default_context()
+    if not settings.sslcacert and not context.cert_store_stats()["x509_ca"]:
+        context = httpx.create_ssl_context()
+    if not settings.sslverify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    try:
+        if settings.sslcacert:
+            context = context if not settings.sslverify else ssl.create_default_context(cafile=settings.sslcacert)
+        if settings.sslclientcert and trusted:
+            context.load_cert_chain(settings.sslclientcert, settings.sslclientkey, lambda: "")
+    except (OSError, ValueError) as error:
+        name = settings.sslcacert if "cafile" in str(error) else settings.sslclientcert or settings.sslcacert
+        raise ConfigError(f"{name}: is no certificate that can be used: {error}") from error
+    return context
+
+
+def _redirected(response: httpx.Response, url: str) -> str:
+    location = str(response.headers.get("Location", ""))
+    target: str = urljoin(url, location)
+    scheme = urlsplit(target).scheme
+    if not location or scheme not in ("http", "https"):
+        raise FetchError(f"redirects to {redact(location)!r}, which cannot be followed", url=redact(url))
+    if scheme == "http" and urlsplit(url).scheme == "https":
+        raise FetchError("redirects from https to plain http, which is refused", url=redact(url))
+    return target
+
+
+def check_status(response: httpx.Response, url: str) -> None:
+    """Pass answers that carry something on.
+
+    Raises:
+        NotFound: 404 and 410.
+        FetchError: Every other status; retryable where another attempt may help.
+    """
+    status = response.status_code
+    if status in (200, 206, 304, 416):
+        return
+    shown = redact(url)
+    reason = f"HTTP {status} {response.reason_phrase}".strip()
+    if status in (404, 410):
+        raise NotFound(reason, url=shown)
+    hints = {401: "set username and password", 403: "check username, password or sslclientcert", 407: "check proxy"}
+    raise FetchError(
+        reason,
+        url=shown,
+        hint=hints.get(status),
+        retryable=status in _RETRYABLE,
+        retry_after=retry_after(response.headers.get("Retry-After")),
+    )
+
+
+def retry_after(value: str | None) -> float:
+    """Return the seconds that a Retry-After asks for; 0 where it says nothing that can be read."""
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:12])
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    return 0.0

@@ -1,0 +1,185 @@
+"""One file over one URL: into a sink that knows what it must become, resumed where a part is here already."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from mirrorpy.errors import ChecksumMismatch, FetchError
+from mirrorpy.upstream.url import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import httpx
+
+    from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.upstream.network import Throttle
+    from mirrorpy.upstream.session import Session, Tally
+
+FLOOR_WINDOW = 30.0
+"""Seconds over which `minrate` is measured, as librepo's low-speed time."""
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class Sink(Protocol):
+    """Where a download goes; `mirrorpy.store.incoming.Partial` is one."""
+
+    @property
+    def file(self) -> RemoteFile: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def complete(self) -> bool: ...
+    def write(self, data: bytes) -> None: ...
+    def restart(self) -> None: ...
+    def finish(self, modified: float | None = None) -> None: ...
+
+
+class Floor:
+    """Tells a stalled download from a slow one."""
+
+    def __init__(self, minrate: int, url: str) -> None:
+        self._minrate, self._url = minrate, url
+        self._since, self._bytes = time.monotonic(), 0
+
+    def count(self, received: int, waited: float) -> None:
+        """Count bytes; the seconds that we held back ourselves do not weigh.
+
+        Raises:
+            FetchError: Fewer bytes than minrate came over the window.
+        """
+        self._bytes += received
+        self._since += waited
+        elapsed = time.monotonic() - self._since
+        if elapsed >= FLOOR_WINDOW:
+            if self._bytes < self._minrate * elapsed:
+                rate = self._bytes / elapsed
+                cause = f"stalled: {rate:.0f} bytes/s is below minrate of {self._minrate}"
+                raise FetchError(cause, url=self._url, retryable=True)
+            self._since, self._bytes = time.monotonic(), 0
+
+
+class Transfer:
+    """The download of one file, over as many attempts and mirrors as it takes."""
+
+    def __init__(
+        self,
+        session: Session,
+        tally: Tally,
+        sink: Sink,
+        *,
+        minrate: int,
+        throttles: Sequence[Throttle],
+        received: Callable[[int], None],
+    ) -> None:
+        self._session, self._tally, self._sink = session, tally, sink
+        self._minrate, self._throttles, self._received = minrate, throttles, received
+        self._validator: tuple[str, str] | None = None
+        """URL, and what its server calls this version of the file."""
+
+    def attempt(self, url: str) -> None:
+        """Bring the file from this URL, going on from what is here.
+
+        A part that does not belong to the file costs one restart.
+
+        Raises:
+            FetchError: The URL did not give it, or not all of it.
+            ChecksumMismatch: The URL gave something else.
+        """
+        sink = self._sink
+        went_on = sink.offset > 0
+        try:
+            if not sink.complete:
+                self._get(url)
+            sink.finish(self._modified)
+        except ChecksumMismatch as error:
+            error.url = redact(url)
+            if not went_on:
+                raise
+            sink.restart()
+            self.attempt(url)
+
+    _modified: float | None = None
+
+    def _get(self, url: str) -> None:
+        with self._session.open(url, self._headers(url), tally=self._tally) as response:
+            if self._accept(response, url):
+                self._stream(response, url)
+                return
+        self._sink.restart()
+        with self._session.open(url, {}, tally=self._tally) as response:
+            if not self._accept(response, url):
+                raise FetchError(f"HTTP {response.status_code} to a request for the whole file", url=redact(url))
+            self._stream(response, url)
+
+    def _headers(self, url: str) -> dict[str, str]:
+        if not self._sink.offset:
+            return {}
+        headers = {"Range": f"bytes={self._sink.offset}-"}
+        if self._validator and self._validator[0] == url:
+            headers["If-Range"] = self._validator[1]
+        return headers
+
+    def _accept(self, response: httpx.Response, url: str) -> bool:
+        """Prepare the sink for the answer's body; False if only a request for the whole file can help."""
+        sink, status = self._sink, response.status_code
+        if status == 206:
+            if not sink.offset or response.headers.get("Content-Type", "").startswith("multipart/"):
+                raise FetchError("HTTP 206 that nobody asked for", url=redact(url))
+            return self._continues(response)
+        if status == 416 and sink.offset:
+            # Where no size is promised, this may be the end: the checksum will tell.
+            return sink.file.size is None
+        if status != 200:
+            raise FetchError(f"HTTP {status} where a file was asked for", url=redact(url))
+        if sink.offset:
+            sink.restart()
+        length = response.headers.get("Content-Length", "")
+        size = sink.file.size
+        if size is not None and length.isdigit() and int(length) != size:
+            raise ChecksumMismatch(f"is announced with {length} bytes instead of the promised {size}")
+        self._remember(response, url)
+        return True
+
+    def _continues(self, response: httpx.Response) -> bool:
+        match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if not match or int(match[1]) != self._sink.offset:
+            return False
+        size = self._sink.file.size
+        return size is None or match[3] in ("*", str(size))
+
+    def _remember(self, response: httpx.Response, url: str) -> None:
+        etag = response.headers.get("ETag", "")
+        modified = response.headers.get("Last-Modified")
+        validator = etag if etag.startswith('"') else modified
+        self._validator = (url, validator) if validator else None
+        self._modified = parse_date(modified)
+
+    def _stream(self, response: httpx.Response, url: str) -> None:
+        if response.status_code == 416:
+            return
+        floor = Floor(self._minrate, redact(url))
+        for chunk in _chunks(response):
+            self._sink.write(chunk)
+            self._received(len(chunk))
+            waited = sum(throttle.take(len(chunk)) for throttle in self._throttles)
+            floor.count(len(chunk), waited)
+        size = self._sink.file.size
+        if size is not None and self._sink.offset < size:
+            raise FetchError(f"ended after {self._sink.offset} of {size} bytes", url=redact(url), retryable=True)
+
+
+def _chunks(response: httpx.Response) -> Iterator[bytes]:
+    """The body as it came over the wire: a `.gz` with a stray Content-Encoding is what was promised, undecoded."""
+    return response.iter_raw()
+
+
+def parse_date(text: str | None) -> float | None:
+    """Return an HTTP date in seconds since the epoch."""
+    try:
+        return email.utils.parsedate_to_datetime(text or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

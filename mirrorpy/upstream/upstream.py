@@ -1,0 +1,170 @@
+"""The upstream of one repository: where it is, its documents, and its files."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from mirrorpy.errors import FetchError, MirrorError, UpstreamError
+from mirrorpy.rpmmd.mirrors import MirrorList, parse_mirrors
+from mirrorpy.upstream.failover import try_mirrors
+from mirrorpy.upstream.network import Throttle
+from mirrorpy.upstream.session import Tally
+from mirrorpy.upstream.transfer import Floor, Transfer, parse_date
+from mirrorpy.upstream.url import file_url, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mirrorpy.config import Repository
+    from mirrorpy.upstream.network import Network
+    from mirrorpy.upstream.transfer import Sink
+
+T = TypeVar("T")
+DOCUMENT_CAP = 16 * 1024**2
+"""Bytes of repomd.xml, of a mirrorlist, of a metalink."""
+SIGNATURE_CAP = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small file of upstream's, in memory; data is None where the server says `not modified`."""
+
+    url: str
+    data: bytes | None
+    etag: str | None
+    last_modified: str | None
+    racy: bool
+    """Whether it may change again without its validators changing: it is as young as their clock is coarse."""
+
+
+class Upstream:
+    """One repository's upstream."""
+
+    def __init__(self, repo: Repository, network: Network) -> None:
+        self._repo, self._network = repo, network
+        self._session = network.session(repo.connection)
+        self._throttles = [network.throttle, Throttle(repo.throttle)]
+        self._lock = threading.Lock()
+        self.tally = Tally()
+        self.mirrors = MirrorList(repo.baseurls)
+        self._order = list(repo.baseurls)
+
+    def resolve(self) -> None:
+        """Find the mirrors, where the configuration names a list of them.
+
+        Raises:
+            FetchError: The list cannot be had.
+            RepodataError: It is none, or names no mirror.
+        """
+        url = self._repo.metalink or self._repo.mirrorlist
+        if url is None:
+            return
+        document = self.persist(lambda base: self._get(base, DOCUMENT_CAP, {}), [url])
+        try:
+            self.mirrors = parse_mirrors(document.data or b"", dict(self._repo.vars))
+        except UpstreamError as error:
+            error.url = error.url or redact(url)
+            raise
+        self._order = list(self.mirrors.baseurls)
+
+    @property
+    def order(self) -> list[str]:
+        """The base URLs, best first as far as this run knows."""
+        with self._lock:
+            return list(self._order)
+
+    def prefer(self, base: str) -> None:
+        """Ask this mirror first from now on."""
+        with self._lock:
+            self._order.sort(key=lambda other: other != base)
+
+    def _demote(self, base: str) -> None:
+        """Ask this mirror last from now on."""
+        with self._lock:
+            if len(self._order) > 1:
+                self._order.sort(key=lambda other: other == base)
+
+    def read(
+        self,
+        base: str,
+        href: str,
+        *,
+        cap: int = DOCUMENT_CAP,
+        etag: str | None = None,
+        last_modified: str | None = None,
+    ) -> Document:
+        """Read a small file of one mirror, in one attempt; with a validator the answer may be `not modified`.
+
+        Raises:
+            FetchError: It cannot be had.
+            UpstreamError: It is larger than cap.
+        """
+        conditions = {}
+        if etag:
+            conditions["If-None-Match"] = etag
+        if last_modified:
+            conditions["If-Modified-Since"] = last_modified
+        return self._get(file_url(base, href), cap, conditions)
+
+    def fetch(self, sink: Sink, received: Callable[[int], None]) -> None:
+        """Bring a file into its sink, from whichever mirror has it.
+
+        Raises:
+            NotFound: No mirror has it.
+            FetchError: It cannot be had.
+            ChecksumMismatch: What can be had is something else.
+        """
+        file = sink.file
+        transfer = Transfer(
+            self._session,
+            self.tally,
+            sink,
+            minrate=self._repo.minrate,
+            throttles=self._throttles,
+            received=received,
+        )
+        try:
+            self.persist(lambda base: transfer.attempt(file_url(base, file.href, file.location_base)))
+        except MirrorError as error:
+            error.href = file.href
+            raise
+
+    def persist(self, action: Callable[[str], T], baseurls: Sequence[str] | None = None) -> T:
+        """Try an action with each mirror's base URL, with retries, as `try_mirrors` does."""
+        return try_mirrors(
+            self.order if baseurls is None else baseurls,
+            action,
+            retries=self._repo.retries,
+            patience=self._network.patience,
+            retried=self.tally.count_retry,
+            failed=self._demote,
+        )
+
+    def _get(self, url: str, cap: int, conditions: dict[str, str]) -> Document:
+        with self._session.open(url, conditions, tally=self.tally) as response:
+            data = None
+            if response.status_code == 200:
+                data = self._body(response.iter_raw(), cap, url)
+            elif response.status_code != 304 or not conditions:
+                raise FetchError(f"HTTP {response.status_code} where a document was asked for", url=redact(url))
+            headers = response.headers
+        modified, date = parse_date(headers.get("Last-Modified")), parse_date(headers.get("Date"))
+        return Document(
+            url=redact(url),
+            data=data,
+            etag=headers.get("ETag"),
+            last_modified=headers.get("Last-Modified"),
+            racy=modified is None or date is None or date <= modified,
+        )
+
+    def _body(self, chunks: Iterator[bytes], cap: int, url: str) -> bytes:
+        floor = Floor(self._repo.minrate, redact(url))
+        body = bytearray()
+        for chunk in chunks:
+            body += chunk
+            if len(body) > cap:
+                raise UpstreamError(f"is larger than {cap} bytes", url=redact(url))
+            floor.count(len(chunk), 0.0)
+        return bytes(body)
