@@ -13,7 +13,8 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Prefix the program's name, as syslog and cron mail expect."""
         level = "" if record.levelno in (logging.ERROR, logging.INFO) else f"{record.levelname.lower()}: "
-        return f"mirrorpy: {level}{record.getMessage()}"
+        text = f"mirrorpy: {level}{record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
 class _Json(logging.Formatter):

@@ -48,4 +48,4 @@ def _parse_delta(element: _Element) -> RemoteFile:
     if checksum is None:
         raise RepodataError(f"{local(element)} has no checksum", href=href)
     size = whole_number(text_of(element, "{*}size"), "size", MAX_SIZE)
-    return RemoteFile(href, Checksum.parse(checksum.get("type"), checksum.text), size, Kind.DELTA)
+    return RemoteFile(href, Checksum.parse(checksum.get("type"), (checksum.text or "").strip()), size, Kind.DELTA)

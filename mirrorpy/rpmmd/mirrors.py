@@ -113,7 +113,7 @@ def _parse_pin(element: _Element) -> Pin | None:
     hashes: list[Checksum] = []
     for child in element.iterfind("{*}verification/{*}hash"):
         with contextlib.suppress(RepodataError):
-            hashes.append(Checksum.parse(child.get("type"), child.text))
+            hashes.append(Checksum.parse(child.get("type"), (child.text or "").strip()))
     if not hashes:
         return None
     timestamp = 0

@@ -31,6 +31,8 @@ class Checksum:
     def parse(cls, algorithm: str | None, value: str | None) -> Checksum:
         """Read a checksum as repomd and primary write it; `sha` is yum's name for sha1.
 
+        White space around the value is not taken: librepo compares it too, so dnf refuses such a repository.
+
         Raises:
             RepodataError: The type is unknown, or the value is not hex of its length.
         """
@@ -38,13 +40,13 @@ class Checksum:
         name = "sha1" if name == "sha" else name
         if name not in DIGEST_BYTES:
             raise RepodataError(f"unknown checksum type {algorithm!r}")
-        digits = (value or "").strip().lower()
+        digits = (value or "").lower()
         try:
             length = len(binascii.unhexlify(digits))
         except ValueError:
-            raise RepodataError(f"checksum {value!r} is not hexadecimal") from None
+            raise RepodataError(f"checksum {digits[:140]!r} is not hexadecimal") from None
         if length != DIGEST_BYTES[name]:
-            raise RepodataError(f"{name} checksum {value!r} has {length} bytes instead of {DIGEST_BYTES[name]}")
+            raise RepodataError(f"{name} checksum {digits[:140]!r} has {length} bytes instead of {DIGEST_BYTES[name]}")
         return cls(sys.intern(name), digits)
 
     @property

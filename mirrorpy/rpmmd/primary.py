@@ -73,7 +73,7 @@ def _parse_package(element: _Element) -> RemoteFile:
         raise RepodataError("has no checksum", href=href)
     return RemoteFile(
         href,
-        Checksum.parse(checksum.get("type"), checksum.text),
+        Checksum.parse(checksum.get("type"), (checksum.text or "").strip()),
         None if size is None else whole_number(size.get("package"), "size", MAX_SIZE),
         Kind.PACKAGE,
         None if location is None else location.get(XML_BASE),

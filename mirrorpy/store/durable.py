@@ -85,9 +85,13 @@ def make_folders(folder: str, *, below: str, mode: int = FOLDER_MODE) -> None:
     """Make a folder and its parents below another, with this mode whatever the umask, durably."""
     if os.path.isdir(folder):
         return
-    parent = os.path.dirname(folder)
     if folder != below:
-        make_folders(parent, below=below, mode=mode)
+        make_folders(os.path.dirname(folder), below=below, mode=mode)
+    make_folder(folder, mode)
+
+
+def make_folder(folder: str, mode: int) -> None:
+    """Make one folder with this mode whatever the umask, durably; somebody else may have made it just now."""
     try:
         os.mkdir(folder, mode)
     except FileExistsError:
@@ -95,7 +99,7 @@ def make_folders(folder: str, *, below: str, mode: int = FOLDER_MODE) -> None:
             raise
         return
     os.chmod(folder, mode)
-    sync_folder(parent)
+    sync_folder(os.path.dirname(folder))
 
 
 def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:

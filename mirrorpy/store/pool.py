@@ -124,8 +124,12 @@ class Pool:
         key = promised if promised.strong else Checksum(KEY_ALGORITHM, proof)
         target = self.path(key)
         make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
-        with contextlib.suppress(FileExistsError):
+        try:
             os.link(path, target, follow_symlinks=False)
+        except FileExistsError:
+            if not os.path.samefile(path, target):
+                os.link(path, f"{target}.new", follow_symlinks=False)
+                os.rename(f"{target}.new", target)
         os.chmod(target, FILE_MODE)
         self._accept(promised, key)
         return True

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
-from mirrorpy.store.durable import FOLDER_MODE, PRIVATE_MODE, make_folders, translated
+from mirrorpy.store.durable import FOLDER_MODE, PRIVATE_MODE, make_folder, make_folders, translated
 
 if TYPE_CHECKING:
     from mirrorpy.store.layout import Layout, Place, RepoLayout
@@ -24,8 +24,7 @@ def prepare_root(layout: Layout) -> None:
     """
     with translated("cannot make root"):
         if not os.path.isdir(layout.root):
-            os.mkdir(layout.root, FOLDER_MODE)
-            os.chmod(layout.root, FOLDER_MODE)
+            make_folder(layout.root, FOLDER_MODE)
         make_folders(layout.state, below=layout.root, mode=PRIVATE_MODE)
 
 

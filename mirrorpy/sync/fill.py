@@ -12,6 +12,7 @@ from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import sync_filesystem, translated
 from mirrorpy.store.incoming import Partial
+from mirrorpy.store.stage import clear_stage
 from mirrorpy.store.weak import write_weak
 from mirrorpy.sync.parallel import unordered
 
@@ -155,9 +156,10 @@ def _discard(partial: Partial) -> None:
         os.unlink(partial.path)
 
 
-def clear_incoming(own: RepoLayout) -> None:
-    """Remove what earlier runs left and nobody wants any more."""
+def clear_leftovers(own: RepoLayout) -> None:
+    """Remove what earlier runs left, once everything that is wanted has its place."""
     with translated("cannot clear incoming"):
+        clear_stage(own)
         for name in os.listdir(own.incoming):
             with contextlib.suppress(IsADirectoryError):
                 os.unlink(f"{own.incoming}/{name}")

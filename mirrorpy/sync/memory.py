@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError, MirrorError, UpstreamError
@@ -11,6 +12,7 @@ from mirrorpy.rpmmd.repomd import parse_repomd
 from mirrorpy.store.durable import translated
 from mirrorpy.store.state import RepoState, write_state
 from mirrorpy.sync.snapshot import Known, Snapshot, known_timestamp
+from mirrorpy.upstream.url import redact
 
 if TYPE_CHECKING:
     from mirrorpy.config import Repository
@@ -24,11 +26,14 @@ def recall(published: Generation | None, state: RepoState, repo: Repository, now
     data = published.read(REPOMD_HREF) if published else None
     if published is None or data is None:
         return Known()
+    current = state.generation == published.name
+    if current and state.repomd_sha256 not in (None, hashlib.sha256(data).hexdigest()):
+        return Known()
     try:
         timestamp = known_timestamp(parse_repomd(data), now)
     except UpstreamError:
         return Known()
-    if state.generation != published.name or state.fingerprint != repo.fingerprint:
+    if not current or state.fingerprint != repo.fingerprint:
         return Known(data, timestamp)
     return Known(data, timestamp, state.upstream, state.etag, state.last_modified)
 
@@ -50,7 +55,7 @@ def keep_validators(state: RepoState, snapshot: Snapshot, upstream: Upstream, re
             again = upstream.read(snapshot.base, REPOMD_HREF, etag=etag, last_modified=last_modified)
             if again.racy or again.data not in (None, snapshot.data):
                 etag = last_modified = None
-    state.upstream, state.etag, state.last_modified = snapshot.base, etag, last_modified
+    state.upstream, state.etag, state.last_modified = redact(snapshot.base), etag, last_modified
     state.repomd_sha256, state.revision = snapshot.sha256, snapshot.repomd.revision
     state.timestamp = known_timestamp(snapshot.repomd, now)
 

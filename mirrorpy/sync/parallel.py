@@ -19,40 +19,50 @@ class _Result(Generic[R]):
     value: R
 
 
-def unordered(jobs: Iterable[J], work: Callable[[J], R], width: int) -> Iterator[R]:
-    """Yield work's result for each job, as they come; jobs are drawn only when a thread is free.
+class _Crew(Generic[J, R]):
+    """Threads that draw jobs from one iterator; daemons, so a signal's exit waits for none."""
 
-    The first exception ends it: no job is begun after it, and it is raised once the running ones are done. The threads
-    are daemons, so a signal's exit waits for none.
-    """
-    source, drawing = iter(jobs), threading.Lock()
-    results: queue.SimpleQueue[_Result[R] | BaseException | None] = queue.SimpleQueue()
-    stop = threading.Event()
+    def __init__(self, jobs: Iterable[J], work: Callable[[J], R]) -> None:
+        self._jobs, self._work = iter(jobs), work
+        self._drawing = threading.Lock()
+        self.stop = threading.Event()
+        self.results: queue.SimpleQueue[_Result[R] | BaseException | None] = queue.SimpleQueue()
+        """A result, an exception, or None when a thread ends."""
 
-    def draw() -> Iterator[J]:
-        while not stop.is_set():
-            with drawing:
-                job = next(source, None)
+    def start(self, width: int) -> None:
+        for _ in range(width):
+            threading.Thread(target=self._labour, daemon=True).start()
+
+    def _draw(self) -> Iterator[J]:
+        while not self.stop.is_set():
+            with self._drawing:
+                job = next(self._jobs, None)
             if job is None:
                 return
             yield job
 
-    def labour() -> None:
+    def _labour(self) -> None:
         try:
-            for job in draw():
-                results.put(_Result(work(job)))
+            for job in self._draw():
+                self.results.put(_Result(self._work(job)))
         except BaseException as error:  # noqa: BLE001  # handed to the one who waits
-            stop.set()
-            results.put(error)
+            self.stop.set()
+            self.results.put(error)
         finally:
-            results.put(None)
+            self.results.put(None)
 
-    for _ in range(width):
-        threading.Thread(target=labour, daemon=True).start()
+
+def unordered(jobs: Iterable[J], work: Callable[[J], R], width: int) -> Iterator[R]:
+    """Yield work's result for each job, as they come; a job is drawn only when a thread is free for it.
+
+    The first exception ends it: no job is begun after it, and it is raised once the running ones are done.
+    """
+    crew = _Crew(jobs, work)
+    crew.start(width)
     failure, running = None, width
     try:
         while running:
-            match results.get():
+            match crew.results.get():
                 case None:
                     running -= 1
                 case _Result(value):
@@ -60,6 +70,6 @@ def unordered(jobs: Iterable[J], work: Callable[[J], R], width: int) -> Iterator
                 case error:
                     failure = failure or error
     finally:
-        stop.set()
+        crew.stop.set()
     if failure is not None:
         raise failure

@@ -15,6 +15,7 @@ from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.primary import PrimaryCount, iter_primary
 from mirrorpy.rpmmd.repomd import parse_repomd
 from mirrorpy.upstream.upstream import SIGNATURE_CAP
+from mirrorpy.upstream.url import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The published state, and what lets a server say that it did not change."""
+    """The published state, and what lets a server say that it did not change; the base URL is without secrets."""
 
     data: bytes | None = None
     timestamp: int = 0
@@ -78,7 +79,7 @@ def read_snapshot(upstream: Upstream, known: Known, *, allow_rollback: bool) -> 
     lagging: list[str] = []
 
     def ask(base: str) -> Snapshot:
-        same = known.data is not None and base == known.base
+        same = known.data is not None and redact(base) == known.base
         document = upstream.read(
             base,
             REPOMD_HREF,
@@ -118,9 +119,9 @@ def _check_mirror(
     if vouched and (not behind or allow_rollback):
         return
     if known.data is not None and (behind or not snapshot.changed):
-        lagging.append(snapshot.base)
+        lagging.append(redact(snapshot.base))
     if vouched:
-        raise RepodataError(f"repomd.xml of {snapshot.base} is older than what is published")
+        raise RepodataError("is older than what is published")
     raise ChecksumMismatch("is not a repomd.xml that the metalink vouches for")
 
 

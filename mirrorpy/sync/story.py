@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import MirrorError, NotFound, UpstreamError, UpstreamMoving
 from mirrorpy.plan import Plan, Rules, collect, plan_sync
+from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.generation import published_generation
 from mirrorpy.store.lock import lock_repository, share_pool
@@ -17,13 +18,21 @@ from mirrorpy.store.pool import Pool
 from mirrorpy.store.probe import check_space, prepare_repository, prepare_root, probe_place
 from mirrorpy.store.state import read_state
 from mirrorpy.store.weak import read_weak
-from mirrorpy.sync.fill import Filler, clear_incoming
+from mirrorpy.sync.fill import Filler, clear_leftovers
 from mirrorpy.sync.memory import keep_validators, recall, remember_publication, remember_run
-from mirrorpy.sync.publish import audit_published, drop_superseded, plan_entries, publish_entries, would_free
+from mirrorpy.sync.publish import (
+    audit_published,
+    drop_superseded,
+    plan_entries,
+    publish_entries,
+    read_indexes_of,
+    would_free,
+)
 from mirrorpy.sync.records import Records, lacking_records, open_check, recover
 from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_planned, tell_retired, tell_unchanged
 from mirrorpy.sync.snapshot import Snapshot, has_moved, promised_files, read_indexes, read_snapshot
 from mirrorpy.upstream import Upstream
+from mirrorpy.upstream.url import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +104,9 @@ class _Sync:
                     remember_run(self.own.state, self.state, self.report, self.clock())
         except MirrorError as error:
             self._fail(error)
+        except Exception as error:  # a fault of ours must not stop the other repositories
+            logger.info("%s: the fault happened here", self.repo.id, exc_info=True)
+            self._fail(MirrorError(f"unexpected {type(error).__name__}: {error}", hint="please report this, with -v"))
         self.report.requests = self.upstream.tally.requests
         self.report.retries = self.upstream.tally.retries
         self.report.seconds = round(time.monotonic() - started, 3)
@@ -154,6 +166,7 @@ class _Sync:
         if self._settled(snapshot, audit):
             self._unchanged(snapshot, audit.packages, audit.files, audit.bytes)
             return
+        self._bring_indexes(snapshot)
         plan = self._plan(snapshot)
         if self.options.dry_run:
             self._planned(plan)
@@ -166,6 +179,21 @@ class _Sync:
             return
         self._publish(plan, snapshot)
 
+    def _bring_indexes(self, snapshot: Snapshot) -> None:
+        """Get repomd.xml's signature at once, while it is still this one's; a published one is published again.
+
+        Raises:
+            _Restart: The signature may be another state's.
+        """
+        if self.options.dry_run:
+            return
+        if not snapshot.changed and self.published is not None:
+            snapshot.indexes.update(read_indexes_of(self.published))
+            return
+        read_indexes(self.upstream, snapshot)
+        if snapshot.indexes and has_moved(self.upstream, snapshot):
+            raise _Restart
+
     def _settled(self, snapshot: Snapshot, audit: Audit) -> bool:
         """Tell whether nothing changed, there or here or in the configuration, so that no metadata need be read."""
         same = not snapshot.changed and self.state.fingerprint == self.repo.fingerprint
@@ -173,7 +201,7 @@ class _Sync:
 
     def _describe(self, snapshot: Snapshot) -> None:
         report, made = self.report, snapshot.repomd.timestamp
-        report.upstream = snapshot.document.url if snapshot.document else snapshot.base
+        report.upstream = redact(snapshot.base)
         report.revision, report.repomd_sha256 = snapshot.repomd.revision, snapshot.sha256
         report.warnings = list(snapshot.warnings)
         age = self.clock() - made
@@ -241,10 +269,9 @@ class _Sync:
         plan.fetch = [file for file in plan.fetch if file.checksum not in gone]
 
     def _publish(self, plan: Plan, snapshot: Snapshot) -> None:
-        read_indexes(self.upstream, snapshot)
         done = publish_entries(
             lambda: plan_entries(plan, self.pool),
-            {"repodata/repomd.xml": snapshot.data, **snapshot.indexes},
+            {REPOMD_HREF: snapshot.data, **snapshot.indexes},
             self.place,
             self.layout,
             self.own,
@@ -261,16 +288,19 @@ class _Sync:
         report.reused = Moved(max(0, done.files - fetched.files), max(0, done.bytes - fetched.bytes))
         tell_retired(report, plan)
         report.warnings += done.warnings
-        freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep)
-        report.pruned = Moved(freed.files, freed.bytes)
-        clear_incoming(self.own)
+        self._tidy()
 
     def _unchanged(self, snapshot: Snapshot, packages: int, files: int, size: int) -> None:
         tell_unchanged(self.report, self.published.name if self.published else None, packages, files, size)
         if not self.options.dry_run:
             keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
-            freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep)
-            self.report.pruned = Moved(freed.files, freed.bytes)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what neither clients nor the next run need."""
+        freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep)
+        self.report.pruned = Moved(freed.files, freed.bytes)
+        clear_leftovers(self.own)
 
     def _planned(self, plan: Plan) -> None:
         tell_planned(self.report, plan)

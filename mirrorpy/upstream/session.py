@@ -58,10 +58,11 @@ class Session:
         self._connection = connection
         self._lanes = lanes
         self._transport = transport
+        self._files = FileTransport()
         self._clients: dict[tuple[str, bool], httpx.Client] = {}
         self._lock = threading.Lock()
 
-    def _client(self, scheme: str, trusted: bool) -> httpx.Client:
+    def _client(self, scheme: str, *, trusted: bool) -> httpx.Client:
         """Return the client for a scheme; the untrusted one has no secrets, for hosts that a redirect named."""
         with self._lock:
             client = self._clients.get((scheme, trusted))
@@ -80,14 +81,14 @@ class Session:
                 auth = httpx.BasicAuth(settings.username, settings.password or "")
         try:
             return httpx.Client(
-                transport=self._transport or (FileTransport() if scheme == "file" else None),
+                transport=self._transport,
                 verify=tls_context(settings, trusted) if scheme == "https" and not self._transport else False,
-                proxy=settings.proxy if scheme != "file" and not self._transport else None,
+                proxy=None if self._transport else settings.proxy,
                 headers=headers,
                 auth=auth,
                 timeout=httpx.Timeout(settings.timeout, pool=None),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30),
-                trust_env=scheme != "file" and not self._transport,
+                trust_env=self._transport is None,
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise ConfigError(
@@ -103,11 +104,9 @@ class Session:
         """
         asked = url
         for _ in range(MAX_REDIRECTS + 1):
-            scheme = urlsplit(url).scheme
-            client = self._client(scheme, may_share_secrets(asked, url))
             with self._lanes.enter(url), translated(url):
                 tally.count_request()
-                response = client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
+                response = self._send(url, headers, trusted=may_share_secrets(asked, url))
                 try:
                     if response.status_code not in _REDIRECTS:
                         check_status(response, url)
@@ -118,6 +117,14 @@ class Session:
                     response.close()
             url = target
         raise FetchError(f"redirects more than {MAX_REDIRECTS} times", url=redact(asked))
+
+    def _send(self, url: str, headers: Mapping[str, str], *, trusted: bool) -> httpx.Response:
+        scheme = urlsplit(url).scheme
+        if scheme == "file":
+            # Not through a client, whose cookie jar takes no URL without a host.
+            return self._files.handle_request(httpx.Request("GET", url, headers=dict(headers)))
+        client = self._client(scheme, trusted=trusted)
+        return client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
 
     def close(self) -> None:
         """Close every connection."""
