@@ -39,6 +39,9 @@ def add_parser(
 class _Nobody:
     """Watches nothing."""
 
+    def step(self, repo_id: str, doing: str | None) -> None:
+        """Do not care."""
+
     def expect(self, repo_id: str, files: int, size: int) -> None:
         """Do not care."""
 

@@ -27,6 +27,9 @@ class Options:
 class Watch(Protocol):
     """Somebody who wants to know how a run goes; called from many threads."""
 
+    def step(self, repo_id: str, doing: str | None) -> None:
+        """A repository's sync goes on to something else; None is its end."""
+
     def expect(self, repo_id: str, files: int, size: int) -> None:
         """So much more is to be downloaded."""
 

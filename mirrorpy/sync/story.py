@@ -107,10 +107,14 @@ class _Sync:
         except Exception as error:  # a fault of ours must not stop the other repositories
             logger.info("%s: the fault happened here", self.repo.id, exc_info=True)
             self._fail(MirrorError(f"unexpected {type(error).__name__}: {error}", hint="please report this, with -v"))
+        self.watch.step(self.repo.id, None)
         self.report.requests = self.upstream.tally.requests
         self.report.retries = self.upstream.tally.retries
         self.report.seconds = round(time.monotonic() - started, 3)
         return self.report
+
+    def _step(self, doing: str) -> None:
+        self.watch.step(self.repo.id, doing)
 
     def _fail(self, error: MirrorError) -> None:
         self.report.outcome, self.report.error = "failed", Failure.of(error)
@@ -144,6 +148,7 @@ class _Sync:
         self.published = published_generation(self.place, self.own)
         for _ in range(MAX_RESTARTS + 1):
             self.missing.clear()
+            self._step("asking upstream")
             self.upstream.resolve()
             known = recall(self.published, self.state, self.repo, self.clock())
             snapshot = read_snapshot(self.upstream, known, allow_rollback=self.options.allow_rollback)
@@ -160,18 +165,21 @@ class _Sync:
     def _bring(self, snapshot: Snapshot) -> None:
         """Make the published tree what a snapshot promises."""
         self._describe(snapshot)
+        self._step("looking at what is here")
         audit = audit_published(
             self.published, self.pool, self.repo.grace, self.clock(), same_inode=self.options.checksum
         )
         if self._settled(snapshot, audit):
             self._unchanged(snapshot, audit.packages, audit.files, audit.bytes)
             return
+        self._step("reading metadata")
         self._bring_indexes(snapshot)
         plan = self._plan(snapshot)
         if self.options.dry_run:
             self._planned(plan)
             return
         check_space(self.layout, plan.fetch_bytes)
+        self._step("downloading")
         self._judge(self.filler.fill(plan.fetch), snapshot)
         self._leave_out(plan)
         if audit.whole and not plan.changes and not snapshot.changed:
@@ -269,6 +277,7 @@ class _Sync:
         plan.fetch = [file for file in plan.fetch if file.checksum not in gone]
 
     def _publish(self, plan: Plan, snapshot: Snapshot) -> None:
+        self._step("publishing")
         done = publish_entries(
             lambda: plan_entries(plan, self.pool),
             {REPOMD_HREF: snapshot.data, **snapshot.indexes},
