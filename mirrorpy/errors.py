@@ -17,12 +17,20 @@ MirrorError
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
+
+_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def one_line(text: str) -> str:
     """Return text safe to print on one line: control characters are escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def redact(url: str) -> str:
+    """Return a URL without user and password, and without a query, which may hold a token."""
+    return _USERINFO.sub("", url).partition("?")[0]
 
 
 class MirrorError(Exception):

@@ -186,5 +186,5 @@ def _status(layout: Layout, repo_id: str, path: str | None, *, configured: bool)
         path=place,
         configured=configured,
         state=state,
-        generations=[generation.stamp for generation in generations],
+        generations=[generation.name for generation in generations],
     )

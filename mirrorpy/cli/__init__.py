@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 COMMANDS = (sync, status, prune)
 EPILOG = """\
-exit status: 0 done; 1 verify found damage; 2 usage or configuration; 3 upstream could not be reached; 4 upstream is
-wrong; 5 signature; 6 this machine; 7 locked by another run; 8 a guard refused; 128+n ended by signal n
+The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml, the first that is there.
+
+exit status: 0 done; 1 verify found damage, or a fault of mirrorpy's own; 2 usage or configuration; 3 upstream could
+not be reached; 4 upstream is wrong; 5 signature; 6 this machine; 7 locked by another run; 8 a guard refused; 128+n ended by signal n
 """
 logger = logging.getLogger(__name__)
 
@@ -70,19 +72,14 @@ def _listen_for_signals() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    group = common.add_argument_group("common options")
-    group.add_argument("-c", "--config", metavar="FILE", help="the configuration (default: see below)")
-    group.add_argument("-q", "--quiet", action="store_true", help="errors only")
-    group.add_argument("-v", "--verbose", action="store_true", help="say more; twice the lines when something fails")
-    group.add_argument("--json", action="store_true", help="print one JSON document on standard output")
-    group.add_argument("--log-format", choices=("text", "json"), help="of the messages on standard error")
+    # Two of the same: a default that the whole program has must not undo what stands before the command.
+    common, before = _common(), _common()
     parser = argparse.ArgumentParser(
         prog="mirrorpy",
         description="Mirror YUM/DNF (RPM-MD) repositories over plain HTTP.",
-        epilog="The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml.\n\n" + EPILOG,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common],
+        parents=[before],
     )
     parser.add_argument("--version", action="version", version=f"mirrorpy {__version__}")
     parser.set_defaults(config=None, quiet=False, verbose=False, json=False, log_format="text")
@@ -90,3 +87,15 @@ def _parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         command.add_parser(commands, common, EPILOG)
     return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    """Return the options that stand before or after the command."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = common.add_argument_group("common options")
+    group.add_argument("-c", "--config", metavar="FILE", help="the configuration, instead of those named below")
+    group.add_argument("-q", "--quiet", action="store_true", help="errors only")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more; twice the lines when something fails")
+    group.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    group.add_argument("--log-format", choices=("text", "json"), help="of the messages on standard error")
+    return common

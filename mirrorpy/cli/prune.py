@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 from typing import TYPE_CHECKING
@@ -12,8 +13,6 @@ from mirrorpy.cli.text import files_text, size_text
 from mirrorpy.mirror import prune_all
 
 if TYPE_CHECKING:
-    import argparse
-
     from mirrorpy.config import Config
 
 logger = logging.getLogger(__name__)
@@ -23,7 +22,13 @@ def add_parser(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser, epilog: str
 ) -> None:
     """Declare the command."""
-    parser = commands.add_parser("prune", parents=[common], help="drop what nobody needs any more", epilog=epilog)
+    parser = commands.add_parser(
+        "prune",
+        parents=[common],
+        help="drop what nobody needs any more",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--forget",
         action="append",

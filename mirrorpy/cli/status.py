@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -12,8 +13,6 @@ from mirrorpy.cli.text import age_text, size_text
 from mirrorpy.mirror import RepoStatus, select_repositories, status_of
 
 if TYPE_CHECKING:
-    import argparse
-
     from mirrorpy.config import Config
 
 HEADINGS = (
@@ -33,7 +32,13 @@ def add_parser(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser, epilog: str
 ) -> None:
     """Declare the command."""
-    parser = commands.add_parser("status", parents=[common], help="show what is published", epilog=epilog)
+    parser = commands.add_parser(
+        "status",
+        parents=[common],
+        help="show what is published",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("repos", nargs="*", metavar="REPOID", help="which (default: all; globs allowed)")
     parser.set_defaults(run=run)
 
@@ -70,6 +75,10 @@ def row(line: RepoStatus, now: float) -> tuple[str, ...]:
     )
 
 
+def _utc(seconds: float) -> str | None:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else None
+
+
 def document(line: RepoStatus, now: float) -> dict[str, object]:
     """Return one repository as `status --json` has it; ages in seconds."""
     state = line.state
@@ -81,8 +90,8 @@ def document(line: RepoStatus, now: float) -> dict[str, object]:
         "repomd_sha256": state.repomd_sha256,
         "packages": state.packages,
         "bytes": state.bytes,
-        "last_run": state.last_run or None,
-        "last_success": state.last_success or None,
+        "last_run": _utc(state.last_run),
+        "last_success": _utc(state.last_success),
         "age": round(now - state.timestamp) if state.timestamp else None,
         "generation": state.generation,
         "generations": line.generations,

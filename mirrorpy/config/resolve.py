@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from mirrorpy.config.model import Connection, FileOptions, Options, RepoOptions, Repository
+from mirrorpy.errors import redact
 from mirrorpy.rpmmd.mirrors import SCHEMES, expand
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ def resolve_repositories(
     """Return every repository that the file means, adding each problem with its place."""
     repos: list[Repository] = []
     places: dict[str, str] = {}
+    folder = os.path.abspath(document.file.parent)
     _check_later(options, document, "", problems)
     for index, entry in enumerate(options.repos):
         place = f"repos[{index}]"
         _check_later(entry, document, f"{place}.", problems)
         try:
-            for repo in _expand_entry(entry, options, environ):
+            for repo in _expand_entry(entry, options, environ, folder):
                 if repo.id in places:
                     raise _Wrong("id", f"{repo.id!r} is taken by {places[repo.id]} already")
                 places[repo.id] = place
@@ -71,7 +73,9 @@ def _check_later(options: Options, document: Document, prefix: str, problems: li
         problems.append(f"{document.place(prefix + 'tree')}: {_LATER['strict_tree']}")
 
 
-def _expand_entry(entry: RepoOptions, top: FileOptions, environ: Mapping[str, str]) -> Iterator[Repository]:
+def _expand_entry(
+    entry: RepoOptions, top: FileOptions, environ: Mapping[str, str], folder: str
+) -> Iterator[Repository]:
     names = list(entry.vars)
     choices = [_texts(entry.vars[name]) for name in names]
     if any(not choice for choice in choices):
@@ -81,7 +85,7 @@ def _expand_entry(entry: RepoOptions, top: FileOptions, environ: Mapping[str, st
         size *= len(choice)
     if size > MAX_MATRIX:
         raise _Wrong("vars", f"multiplies to {size} repositories")
-    connection = _connection(entry, top, environ)
+    connection = _connection(entry, top, environ, folder)
     for values in itertools.product(*choices):
         yield _repository(entry, top, dict(zip(names, values, strict=True)), connection)
 
@@ -126,7 +130,7 @@ def _repository(
     )
 
 
-def _connection(entry: RepoOptions, top: FileOptions, environ: Mapping[str, str]) -> Connection:
+def _connection(entry: RepoOptions, top: FileOptions, environ: Mapping[str, str], folder: str) -> Connection:
     def pick(key: str) -> str | None:
         own = getattr(entry, key)
         value = own if own is not None else getattr(top, key)
@@ -137,15 +141,20 @@ def _connection(entry: RepoOptions, top: FileOptions, environ: Mapping[str, str]
 
     def file(key: str) -> str | None:
         name = pick(key)
-        if name is not None and not os.access(name, os.R_OK):
-            raise _Wrong(key, f"{name} cannot be read")
-        return name
+        if name is None:
+            return None
+        path = os.path.join(folder, os.path.expanduser(name))
+        if not os.access(path, os.R_OK):
+            raise _Wrong(key, f"{path} cannot be read")
+        return path
 
     headers = entry.headers if entry.headers is not None else top.headers or {}
-    timeout = entry.timeout or top.timeout
+    timeout = entry.timeout if entry.timeout is not None else top.timeout
+    if timeout is not None and not timeout > 0:
+        raise _Wrong("timeout", "has to be more than 0: a mirror that hangs for ever is no mirror")
     sslverify = entry.sslverify if entry.sslverify is not None else top.sslverify
     return Connection(
-        timeout=Connection().timeout if timeout is None else max(0.1, float(timeout)),
+        timeout=Connection().timeout if timeout is None else float(timeout),
         proxy=secret("proxy", pick("proxy")),
         username=secret("username", pick("username")),
         password=secret("password", pick("password")),
@@ -166,9 +175,9 @@ def _environment(name: str, key: str, environ: Mapping[str, str]) -> str:
 
 def _check_url(url: str, key: str) -> str:
     if not url.lower().startswith(SCHEMES) or not url.isprintable() or " " in url:
-        raise _Wrong(key, f"{url!r} is no http://, https:// or file:// URL")
+        raise _Wrong(key, f"{redact(url)!r} is no http://, https:// or file:// URL")
     if unknown := re.search(r"\$\{?(\w+)", url):
-        raise _Wrong(key, f"{url!r} has the variable {unknown[1]!r}, which `vars` does not give")
+        raise _Wrong(key, f"{redact(url)!r} has the variable {unknown[1]!r}, which `vars` does not give")
     return url
 
 

@@ -80,7 +80,7 @@ def published_generation(place: Place, own: RepoLayout) -> Generation | None:
         if stat.S_ISDIR(info.st_mode):
             raise LocalError(
                 f"{place.link} is a real folder, not made by mirrorpy",
-                hint="take it over with `mirrorpy adopt`, or move it away",
+                hint="take it over with `mirrorpy adopt` (not in this version), or move it away",
             )
         if not stat.S_ISLNK(info.st_mode):
             raise LocalError(f"{place.link} is no link of mirrorpy's", hint="move it away")

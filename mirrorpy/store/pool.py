@@ -113,8 +113,8 @@ class Pool:
         os.rename(path, target)
         self._accept(promised, key)
 
-    def take(self, path: str, promised: Checksum) -> bool:
-        """Link a file of this repository's own tree into the pool, if it is what was promised."""
+    def take(self, path: str, promised: Checksum, *, keep: bool = True) -> bool:
+        """Link a file of this repository's own tree into the pool, if it is what was promised; or just say so."""
         try:
             value, proof = hash_file(path, promised.algorithm, KEY_ALGORITHM)
         except OSError:
@@ -122,6 +122,8 @@ class Pool:
         if value != promised.value:
             return False
         key = promised if promised.strong else Checksum(KEY_ALGORITHM, proof)
+        if not keep:
+            return True
         target = self.path(key)
         make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
         try:

@@ -6,13 +6,12 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import LocalError, MirrorError, UpstreamError
+from mirrorpy.errors import LocalError, MirrorError, UpstreamError, redact
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.repomd import parse_repomd
 from mirrorpy.store.durable import translated
 from mirrorpy.store.state import RepoState, write_state
 from mirrorpy.sync.snapshot import Known, Snapshot, known_timestamp
-from mirrorpy.upstream.url import redact
 
 if TYPE_CHECKING:
     from mirrorpy.config import Repository

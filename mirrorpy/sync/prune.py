@@ -18,6 +18,7 @@ from mirrorpy.sync.publish import drop_superseded, publish_entries, read_indexes
 
 if TYPE_CHECKING:
     from mirrorpy.config import Repository
+    from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout
 
 
@@ -33,16 +34,15 @@ def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
         return Freed()
     with lock_repository(own.lock), share_pool(layout):
         published = published_generation(place, own)
-        if published is not None and any(
-            entry.retired is not None and entry.due(repo.grace) <= now for entry in published.entries()
-        ):
+        indexes = read_indexes_of(published) if published else None
+        if published is not None and indexes is not None and _retirement_due(published, repo.grace, now):
             publish_entries(
                 lambda: (
                     entry
                     for entry in published.entries()
                     if entry.key is not None and (entry.retired is None or entry.due(repo.grace) > now)
                 ),
-                read_indexes_of(published),
+                indexes,
                 place,
                 layout,
                 own,
@@ -56,6 +56,10 @@ def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
             with translated("cannot write"):
                 write_state(own.state, state)
         return drop_superseded(layout, place, own, repo.keep)
+
+
+def _retirement_due(published: Generation, grace: float, now: float) -> bool:
+    return any(entry.retired is not None and entry.due(grace) <= now for entry in published.entries())
 
 
 def sweep_pool(layout: Layout, *, owed_only: bool = False) -> Freed | None:

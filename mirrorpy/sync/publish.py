@@ -11,7 +11,7 @@ from mirrorpy.errors import LocalError
 from mirrorpy.plan import Entry
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind
-from mirrorpy.store.durable import translated, write_file
+from mirrorpy.store.durable import sync_folder, translated
 from mirrorpy.store.generation import Freed, Generation, drop_generation, list_generations, superseded
 from mirrorpy.store.stage import Stage, next_stamp
 
@@ -119,17 +119,16 @@ def publish_entries(
     return done
 
 
-def read_indexes_of(published: Generation) -> dict[str, bytes]:
-    """Return the index files of a published generation, to be published once more.
-
-    Raises:
-        LocalError: It has no repomd.xml.
-    """
-    names = [entry.path for entry in published.entries() if entry.kind is Kind.INDEX]
-    found = {name: data for name in names if (data := published.read(name)) is not None}
-    if REPOMD_HREF not in found:
-        raise LocalError(f"{published.folder} has lost its repomd.xml", hint="run `mirrorpy sync`")
-    return found
+def read_indexes_of(published: Generation) -> dict[str, bytes] | None:
+    """Return the index files of a published generation, to be published once more; None if one is not whole."""
+    found: dict[str, bytes] = {}
+    for entry in published.entries():
+        if entry.kind is Kind.INDEX:
+            data = published.read(entry.path)
+            if data is None or len(data) != entry.size:
+                return None
+            found[entry.path] = data
+    return found if REPOMD_HREF in found else None
 
 
 def drop_superseded(layout: Layout, place: Place, own: RepoLayout, keep: int) -> Freed:
@@ -141,7 +140,8 @@ def drop_superseded(layout: Layout, place: Place, own: RepoLayout, keep: int) ->
     old = superseded(place, own, keep)
     if old:
         with translated("cannot write"):
-            write_file(sweep_marker(layout), b"")
+            os.close(os.open(sweep_marker(layout), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+            sync_folder(layout.state)
     for generation in old:
         freed.add(drop_generation(generation))
     return freed

@@ -34,12 +34,15 @@ def open_check(repomd: Repomd, partial: Partial) -> None:
                 verify_open(record, file, partial.size)
 
 
-def recover(file: RemoteFile, published: Generation | None, pool: Pool) -> bool:
-    """Take a file of the published tree into the pool, where the state that named it is lost."""
+def recover(file: RemoteFile, published: Generation | None, pool: Pool, *, keep: bool) -> bool:
+    """Take a file of the published tree into the pool, where the state that named it is lost.
+
+    Without keep nothing is taken, and the answer is whether it could be.
+    """
     if published is None:
         return False
     with translated("cannot take a published file into the pool"):
-        return pool.take(f"{published.folder}/{file.path}", file.checksum)
+        return pool.take(f"{published.folder}/{file.path}", file.checksum, keep=keep)
 
 
 class Records:

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import ChecksumMismatch, FetchError, MirrorError, RepodataError, UpstreamError
+from mirrorpy.errors import ChecksumMismatch, FetchError, MirrorError, RepodataError, UpstreamError, redact
 from mirrorpy.rpmmd.decode import open_decoded
 from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
 from mirrorpy.rpmmd.href import INDEX_FILES
@@ -15,7 +15,6 @@ from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.primary import PrimaryCount, iter_primary
 from mirrorpy.rpmmd.repomd import parse_repomd
 from mirrorpy.upstream.upstream import SIGNATURE_CAP
-from mirrorpy.upstream.url import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

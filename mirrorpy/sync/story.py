@@ -8,16 +8,17 @@ import tempfile
 import time
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import MirrorError, NotFound, UpstreamError, UpstreamMoving
+from mirrorpy.errors import MirrorError, NotFound, UpstreamError, UpstreamMoving, redact
 from mirrorpy.plan import Plan, Rules, collect, plan_sync
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind
+from mirrorpy.store.durable import translated
 from mirrorpy.store.generation import published_generation
 from mirrorpy.store.lock import lock_repository, share_pool
 from mirrorpy.store.pool import Pool
 from mirrorpy.store.probe import check_space, prepare_repository, prepare_root, probe_place
 from mirrorpy.store.state import read_state
-from mirrorpy.store.weak import read_weak
+from mirrorpy.store.weak import read_weak, write_weak
 from mirrorpy.sync.fill import Filler, clear_leftovers
 from mirrorpy.sync.memory import keep_validators, recall, remember_publication, remember_run
 from mirrorpy.sync.publish import (
@@ -32,7 +33,6 @@ from mirrorpy.sync.records import Records, lacking_records, open_check, recover
 from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_planned, tell_retired, tell_unchanged
 from mirrorpy.sync.snapshot import Snapshot, has_moved, promised_files, read_indexes, read_snapshot
 from mirrorpy.upstream import Upstream
-from mirrorpy.upstream.url import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,8 @@ class _Sync:
             stack.enter_context(lock_repository(self.own.lock))
             stack.enter_context(share_pool(self.layout))
         self.state = read_state(self.own.state)
-        self.pool = Pool(self.layout, read_weak(self.own.weak), trust=not self.options.checksum)
+        self.weak = read_weak(self.own.weak)
+        self.pool = Pool(self.layout, dict(self.weak), trust=not self.options.checksum)
         self.filler = Filler(
             self.upstream,
             self.pool,
@@ -195,8 +196,9 @@ class _Sync:
         """
         if self.options.dry_run:
             return
-        if not snapshot.changed and self.published is not None:
-            snapshot.indexes.update(read_indexes_of(self.published))
+        whole = None if snapshot.changed or self.published is None else read_indexes_of(self.published)
+        if whole is not None:
+            snapshot.indexes.update(whole)
             return
         read_indexes(self.upstream, snapshot)
         if snapshot.indexes and has_moved(self.upstream, snapshot):
@@ -220,9 +222,7 @@ class _Sync:
         """Read what the snapshot promises, bringing its metadata here, and compare."""
         repomd = snapshot.repomd
         if not self.options.dry_run:
-            lacking = [
-                file for file in lacking_records(repomd, self.pool) if not recover(file, self.published, self.pool)
-            ]
+            lacking = [file for file in lacking_records(repomd, self.pool) if not self._recovers(file)]
             check_space(self.layout, sum(file.size or 0 for file in lacking))
             self._judge(self.filler.fill(lacking, lambda partial: open_check(repomd, partial)), snapshot)
         records = Records(self.pool, self.upstream, self.missing, self.spool)
@@ -232,9 +232,11 @@ class _Sync:
         rules = Rules(self.repo.grace, self.repo.max_shrink, self.options.allow_shrink)
         previous = self.published.entries() if self.published else ()
         plan = plan_sync(files, self.pool, previous, rules, self.clock())
-        if not self.options.dry_run:
-            plan.fetch = [file for file in plan.fetch if not recover(file, self.published, self.pool)]
+        plan.fetch = [file for file in plan.fetch if not self._recovers(file)]
         return plan
+
+    def _recovers(self, file: RemoteFile) -> bool:
+        return recover(file, self.published, self.pool, keep=not self.options.dry_run)
 
     def _judge(self, outcome: Outcome, snapshot: Snapshot) -> None:
         """Decide what failures mean: start again, publish without, or give up.
@@ -310,6 +312,13 @@ class _Sync:
         freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep)
         self.report.pruned = Moved(freed.files, freed.bytes)
         clear_leftovers(self.own)
+        if self.pool.weak != self.weak:
+            with translated("cannot write"):
+                write_weak(self.own.weak, self.pool.weak)
+        self.report.warnings += [
+            f"is still published at {path} too; `mirrorpy prune --forget {self.repo.id}` removes that"
+            for path in self.state.former_paths
+        ]
 
     def _planned(self, plan: Plan) -> None:
         tell_planned(self.report, plan)

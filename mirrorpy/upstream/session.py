@@ -14,9 +14,9 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from mirrorpy import __version__
-from mirrorpy.errors import ConfigError, FetchError, NotFound
+from mirrorpy.errors import ConfigError, FetchError, NotFound, redact
 from mirrorpy.upstream.local import FileTransport
-from mirrorpy.upstream.url import may_share_secrets, redact
+from mirrorpy.upstream.url import may_share_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mirrorpy.upstream.network import Lanes
 
 MAX_REDIRECTS = 10
+NO_PROXY = ("", "_none_")
+"""Values of `proxy` that switch off the environment's proxy too; the second is dnf.conf's."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _RETRYABLE = frozenset({408, 421, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 _NEVER_AGAIN = re.compile(r"CERTIFICATE|certificate|WRONG_VERSION|UNSUPPORTED_PROTOCOL|HANDSHAKE_FAILURE|ALERT")
@@ -75,6 +77,7 @@ class Session:
         agent = settings.user_agent or f"mirrorpy/{__version__}"
         headers = {"User-Agent": agent, "Accept-Encoding": "identity", "Accept": "*/*"}
         auth = None
+        direct = settings.proxy in NO_PROXY
         if trusted:
             headers.update(settings.headers)
             if settings.username is not None:
@@ -83,13 +86,15 @@ class Session:
             return httpx.Client(
                 transport=self._transport,
                 verify=tls_context(settings, trusted) if scheme == "https" and not self._transport else False,
-                proxy=None if self._transport else settings.proxy,
+                proxy=None if self._transport or direct else settings.proxy,
                 headers=headers,
                 auth=auth,
                 timeout=httpx.Timeout(settings.timeout, pool=None),
                 limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30),
-                trust_env=self._transport is None,
+                trust_env=self._transport is None and not direct,
             )
+        except ImportError as error:
+            raise ConfigError("a SOCKS proxy needs the package socksio", hint="pip install httpx[socks]") from error
         except (httpx.InvalidURL, ValueError) as error:
             raise ConfigError(
                 f"proxy {redact(settings.proxy or '')!r} cannot be used: {type(error).__name__}"

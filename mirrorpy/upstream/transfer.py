@@ -7,8 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from mirrorpy.errors import ChecksumMismatch, FetchError
-from mirrorpy.upstream.url import redact
+from mirrorpy.errors import ChecksumMismatch, FetchError, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

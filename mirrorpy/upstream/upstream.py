@@ -6,13 +6,13 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from mirrorpy.errors import FetchError, MirrorError, UpstreamError
+from mirrorpy.errors import FetchError, MirrorError, UpstreamError, redact
 from mirrorpy.rpmmd.mirrors import MirrorList, parse_mirrors
 from mirrorpy.upstream.failover import try_mirrors
 from mirrorpy.upstream.network import Throttle
 from mirrorpy.upstream.session import Tally
 from mirrorpy.upstream.transfer import Floor, Transfer, parse_date
-from mirrorpy.upstream.url import file_url, redact
+from mirrorpy.upstream.url import file_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -1,15 +1,13 @@
-"""URLs of files below a base, and what may be said of them in public."""
+"""URLs of files below a base, and who may have the secrets for them."""
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urljoin, urlsplit
 
 from mirrorpy.errors import UnsafeHref
 from mirrorpy.rpmmd.href import quote_href
 
 FETCHABLE = ("http", "https", "file")
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def file_url(base: str, href: str, location_base: str | None = None) -> str:
@@ -25,11 +23,6 @@ def file_url(base: str, href: str, location_base: str | None = None) -> str:
         if scheme not in FETCHABLE or (scheme == "file") != base.startswith("file:"):
             raise UnsafeHref(f"xml:base {location_base!r} is no http or https URL", href=href)
     return root + quote_href(href)
-
-
-def redact(url: str) -> str:
-    """Return a URL without user and password, and without a query, which may hold a token."""
-    return _USERINFO.sub("", url).partition("?")[0]
 
 
 def origin(url: str) -> tuple[str, int | None]:
