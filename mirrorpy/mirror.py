@@ -135,8 +135,7 @@ def prune_all(config: Config, forget: Sequence[str] = ()) -> PruneReport:
 
     def attempt(repo_id: str) -> Freed:
         if repo_id in forget:
-            repo = by_id.get(repo_id)
-            return forget_repository(repo_id, layout, repo.path if repo else None)
+            return forget_repository(repo_id, layout, config)
         return prune_repository(by_id[repo_id], layout, time.time())
 
     for repo_id in dict.fromkeys([*forget, *by_id]):

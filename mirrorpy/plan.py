@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import GuardError, RepodataError
@@ -98,9 +98,16 @@ def collect(promised: Iterable[RemoteFile]) -> dict[str, RemoteFile]:
 
 
 def plan_sync(
-    files: dict[str, RemoteFile], have: Container[RemoteFile], previous: Iterable[Entry], rules: Rules, now: float
+    files: dict[str, RemoteFile],
+    have: Container[RemoteFile],
+    previous: Iterable[Entry],
+    rules: Rules,
+    now: float,
+    served: Iterable[Entry] = (),
 ) -> Plan:
     """Compare what upstream promises with what the pool and the last generation hold.
+
+    served is what later generations hold, where the last was made the published one again by hand: it is carried too.
 
     Raises:
         GuardError: Packages would shrink past max_shrink, or to none.
@@ -113,6 +120,9 @@ def plan_sync(
             wanted.add(file.checksum)
             plan.fetch.append(file)
     before = _retire(plan, previous, rules, now)
+    _carry_served(plan, served, rules, now)
+    folders = _folders(plan.files) if plan.carried else set()
+    plan.carried = [entry for entry in plan.carried if entry.path not in folders]
     _guard_shrink(before, plan.packages, rules)
     return plan
 
@@ -121,7 +131,8 @@ def _retire(plan: Plan, previous: Iterable[Entry], rules: Rules, now: float) -> 
     """Sort the last generation's files into kept, carried and dropped; return its count of packages."""
     packages = kept = 0
     for entry in previous:
-        packages += entry.kind is Kind.PACKAGE and entry.retired is None
+        # Where the manifest is lost, what was carried cannot be told from what was promised.
+        packages += entry.kind is Kind.PACKAGE and entry.retired is None and entry.promised is not None
         if entry.kind is Kind.INDEX:
             continue
         file = plan.files.get(entry.path)
@@ -130,17 +141,23 @@ def _retire(plan: Plan, previous: Iterable[Entry], rules: Rules, now: float) -> 
             continue
         if entry.retired is None:
             plan.retired.append(entry)
-        retired = Entry(
-            entry.path, entry.size, entry.kind, entry.promised, entry.key, entry.retired or max(1, int(now))
-        )
+        retired = replace(entry, retired=entry.retired or max(1, int(now)))
         if retired.due(rules.grace) > now and not _in_the_way(entry.path, plan.files):
             plan.carried.append(retired)
         elif entry.retired is not None:
             plan.expired.append(entry)
     plan.new = len(plan.files) - kept
-    folders = _folders(plan.files) if plan.carried else set()
-    plan.carried = [entry for entry in plan.carried if entry.path not in folders]
     return packages
+
+
+def _carry_served(plan: Plan, served: Iterable[Entry], rules: Rules, now: float) -> None:
+    carried = {entry.path for entry in plan.carried}
+    for entry in served:
+        if entry.path not in carried and entry.path not in plan.files and entry.kind is not Kind.INDEX:
+            retired = replace(entry, retired=entry.retired or max(1, int(now)))
+            if retired.due(rules.grace) > now and not _in_the_way(entry.path, plan.files):
+                carried.add(entry.path)
+                plan.carried.append(retired)
 
 
 def _in_the_way(path: str, files: dict[str, RemoteFile]) -> bool:

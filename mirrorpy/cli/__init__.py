@@ -25,7 +25,8 @@ EPILOG = """\
 The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml, the first that is there.
 
 exit status: 0 done; 1 verify found damage, or a fault of mirrorpy's own; 2 usage or configuration; 3 upstream could
-not be reached; 4 upstream is wrong; 5 signature; 6 this machine; 7 locked by another run; 8 a guard refused; 128+n ended by signal n
+not be reached; 4 upstream is wrong; 5 signature; 6 this machine; 7 locked by another run; 8 a guard refused; 128+n
+ended by signal n
 """
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def _common() -> argparse.ArgumentParser:
     group = common.add_argument_group("common options")
     group.add_argument("-c", "--config", metavar="FILE", help="the configuration, instead of those named below")
     group.add_argument("-q", "--quiet", action="store_true", help="errors only")
-    group.add_argument("-v", "--verbose", action="store_true", help="say more; twice the lines when something fails")
+    group.add_argument("-v", "--verbose", action="store_true", help="say more: each file that failed, each restart")
     group.add_argument("--json", action="store_true", help="print one JSON document on standard output")
     group.add_argument("--log-format", choices=("text", "json"), help="of the messages on standard error")
     return common

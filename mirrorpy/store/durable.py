@@ -81,6 +81,22 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
+def is_there(path: str) -> bool:
+    """Tell whether a name exists; unlike os.path.exists, not being allowed to look is no `no`.
+
+    Raises:
+        LocalError: It cannot be told.
+    """
+    try:
+        with translated("cannot look"):
+            os.lstat(path)
+    except LocalError as error:
+        if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+            return False
+        raise
+    return True
+
+
 def make_folders(folder: str, *, below: str, mode: int = FOLDER_MODE) -> None:
     """Make a folder and its parents below another, with this mode whatever the umask, durably."""
     if os.path.isdir(folder):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
-from mirrorpy.store.durable import translated
+from mirrorpy.store.durable import is_there, translated
 from mirrorpy.store.manifest import is_whole, read_manifest, tree_entries
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ def published_generation(place: Place, own: RepoLayout) -> Generation | None:
 
 def list_generations(place: Place, own: RepoLayout) -> list[Generation]:
     """Return every generation of a path, newest first."""
-    try:
-        names = os.listdir(place.folder)
-    except (FileNotFoundError, NotADirectoryError):
+    if not is_there(place.folder):
         return []
+    with translated("cannot list the generations"):
+        names = os.listdir(place.folder)
     found = ((place.stamp(name), name) for name in names)
     return [
         Generation(name, stamp, f"{place.folder}/{name}", own.manifest(stamp))
@@ -139,11 +139,15 @@ def drop_generation(generation: Generation) -> Freed:
     return freed
 
 
+def later_generations(current: Generation | None, place: Place, own: RepoLayout) -> list[Generation]:
+    """Return generations newer than the published one: of a crash, or of a rollback by hand, which served them."""
+    return [found for found in list_generations(place, own) if current is not None and found.stamp > current.stamp]
+
+
 def superseded(place: Place, own: RepoLayout, keep: int) -> list[Generation]:
     """Return the generations past keep, oldest first; what a crash left newer than the published one is among them."""
     current = published_generation(place, own)
     if current is None:
         return []
     older = [found for found in list_generations(place, own) if found.stamp < current.stamp]
-    newer = [found for found in list_generations(place, own) if found.stamp > current.stamp]
-    return newer + older[keep - 1 :][::-1]
+    return later_generations(current, place, own) + older[keep - 1 :][::-1]

@@ -44,6 +44,9 @@ class Partial:
             raise
 
     def _open(self) -> int:
+        if os.path.lexists(self.path) and os.lstat(self.path).st_nlink > 1:
+            # The pool has this file too, and what the pool has is never written.
+            os.unlink(self.path)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
             return os.open(self.path, flags, 0o600)

@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import stat
+import threading
 from typing import TYPE_CHECKING
 
 from mirrorpy.rpmmd.model import Checksum, RemoteFile, new_hash
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mirrorpy.store.layout import Layout
 
 KEY_ALGORITHM = "sha256"
+UNFINISHED = ".new-"
 _BLOCK = 1024 * 1024
 
 
@@ -43,6 +45,15 @@ def hash_file(path: str, *algorithms: str) -> list[str]:
     return [digest.hexdigest() for digest in digests]
 
 
+def file_size(path: str) -> int | None:
+    """Return a regular file's bytes; None where there is none."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return None
+    return info.st_size if stat.S_ISREG(info.st_mode) else None
+
+
 class Pool:
     """The pool as one repository sees it."""
 
@@ -50,6 +61,8 @@ class Pool:
         self._layout = layout
         self._trust = trust
         self._proved: dict[Checksum, bool] = {}
+        self.trust_unsized = True
+        """Whether files of which no size is promised may be taken for whole; not where anything is damaged."""
         self.weak = weak if weak is not None else {}
         """Keys of files that this repository's metadata promised by a weak checksum."""
 
@@ -66,13 +79,11 @@ class Pool:
         key = self.key(file.checksum)
         if key is None:
             return None
-        try:
-            info = os.lstat(self.path(key))
-        except OSError:
+        size = file_size(self.path(key))
+        if size is None or file.size not in (None, size):
             return None
-        if not stat.S_ISREG(info.st_mode) or file.size not in (None, info.st_size):
-            return None
-        return info.st_size if self._trust or self._proves(key) else None
+        trusted = self._trust and (file.size is not None or self.trust_unsized)
+        return size if trusted or self._proves(key) else None
 
     def _proves(self, key: Checksum) -> bool:
         if key not in self._proved:
@@ -102,16 +113,23 @@ class Pool:
     @staticmethod
     def _copy(source: str) -> None:
         """Start a second inode for an object that has all the links its filesystem can count (65,000 on ext4)."""
-        copy = f"{source}.new"
+        copy = _unfinished(source)
         shutil.copy2(source, copy)
+        with open(copy, "rb") as file:
+            os.fsync(file.fileno())
         os.rename(copy, source)
 
-    def install(self, path: str, promised: Checksum, key: Checksum) -> None:
-        """Move a verified, durable file into the pool, over whatever has its name there."""
+    def install(self, path: str, key: Checksum) -> None:
+        """Give a verified, durable file its name in the pool, in place of whatever has it.
+
+        Its name in `incoming` stays until the repository is published: the second link keeps a sweep away from it.
+        """
         target = self.path(key)
         make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
-        os.rename(path, target)
-        self._accept(promised, key)
+        unfinished = _unfinished(target)
+        os.link(path, unfinished, follow_symlinks=False)
+        os.rename(unfinished, target)
+        self._proved[key] = True
 
     def take(self, path: str, promised: Checksum, *, keep: bool = True) -> bool:
         """Link a file of this repository's own tree into the pool, if it is what was promised; or just say so."""
@@ -130,16 +148,22 @@ class Pool:
             os.link(path, target, follow_symlinks=False)
         except FileExistsError:
             if not os.path.samefile(path, target):
-                os.link(path, f"{target}.new", follow_symlinks=False)
-                os.rename(f"{target}.new", target)
+                os.link(path, _unfinished(target), follow_symlinks=False)
+                os.rename(_unfinished(target), target)
         os.chmod(target, FILE_MODE)
-        self._accept(promised, key)
+        self._proved[key] = True
+        self.promise(promised, key)
         return True
 
-    def _accept(self, promised: Checksum, key: Checksum) -> None:
-        self._proved[key] = True
+    def promise(self, promised: Checksum, key: Checksum) -> None:
+        """Remember the name in the pool of what a weak checksum promises."""
         if promised != key:
             self.weak[promised] = key
+
+
+def _unfinished(target: str) -> str:
+    """Return a name beside a pool object that nobody else uses; a sweep removes what a crash leaves of it."""
+    return f"{target}{UNFINISHED}{os.getpid()}-{threading.get_ident()}"
 
 
 def iter_unused(layout: Layout) -> Iterator[tuple[str, int]]:
@@ -148,5 +172,5 @@ def iter_unused(layout: Layout) -> Iterator[tuple[str, int]]:
         for name in names:
             path = f"{folder}/{name}"
             info = os.lstat(path)
-            if info.st_nlink == 1 or not stat.S_ISREG(info.st_mode):
+            if info.st_nlink == 1 or not stat.S_ISREG(info.st_mode) or UNFINISHED in name:
                 yield path, info.st_size

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
-from mirrorpy.store.durable import FOLDER_MODE, PRIVATE_MODE, make_folder, make_folders, translated
+from mirrorpy.store.durable import FOLDER_MODE, PRIVATE_MODE, is_there, make_folder, make_folders, translated
 
 if TYPE_CHECKING:
     from mirrorpy.store.layout import Layout, Place, RepoLayout
@@ -41,20 +41,24 @@ def probe_place(layout: Layout, place: Place, own: RepoLayout) -> None:
     Raises:
         LocalError: They cannot; it says why.
     """
-    folder = place.folder
-    while not os.path.isdir(folder):
-        if os.path.lexists(folder):
+    folder = layout.root
+    for name in os.path.relpath(place.folder, layout.root).split("/"):
+        if not is_there(f"{folder}/{name}"):
+            break
+        folder = folder if name == "." else f"{folder}/{name}"
+        if os.path.islink(folder) and folder != layout.root:
+            raise LocalError(
+                f"{folder} is a symbolic link, and generations lie beside the published name",
+                hint="make it a real folder; if a repository was published there, `mirrorpy prune --forget` it first",
+            )
+        if not os.path.isdir(folder):
             raise LocalError(f"{folder} is no folder", hint="move it away")
-        folder = os.path.dirname(folder)
     with translated("cannot probe"):
         if os.stat(folder).st_dev != os.stat(layout.state).st_dev:
             raise LocalError(
                 f"{folder} is on another filesystem than {layout.state}, and hard links cannot cross",
                 hint="one root is one filesystem: use one configuration for each disk",
             )
-        real, root = os.path.realpath(folder), os.path.realpath(layout.root)
-        if real != root and not real.startswith(root.rstrip("/") + "/"):
-            raise LocalError(f"{folder} leads out of root, to {real}", hint="make it a real folder")
     probe, hard, soft = (f"{own.folder}/probe{suffix}" for suffix in ("", ".hard", ".soft"))
     try:
         with translated("root's filesystem refuses hard links, symbolic links or writing"):

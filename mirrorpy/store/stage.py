@@ -20,6 +20,7 @@ from mirrorpy.store.durable import (
 from mirrorpy.store.generation import Generation, published_generation
 from mirrorpy.store.layout import stamp_of
 from mirrorpy.store.manifest import write_manifest
+from mirrorpy.store.pool import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,11 +70,14 @@ class Stage:
         with translated(f"cannot link {entry.path} from the pool"):
             pool.link(entry.key, self._target(entry.path))
 
-    def carry(self, entry: Entry, old: Generation) -> bool:
-        """Put a file of the generation before into this one; False if it is not there any more, or not whole."""
-        if old.damage(entry):
-            return False
+    def carry(self, entry: Entry, pool: Pool, old: Generation | None) -> bool:
+        """Put a retired file into the generation, from the pool or the generation before; False if neither has it."""
         with translated(f"cannot carry {entry.path}"):
+            if entry.key is not None and file_size(pool.path(entry.key)) == entry.size:
+                pool.link(entry.key, self._target(entry.path))
+                return True
+            if old is None or old.damage(entry):
+                return False
             os.link(f"{old.folder}/{entry.path}", self._target(entry.path), follow_symlinks=False)
         return True
 

@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-from mirrorpy.store.durable import write_file
+from mirrorpy.store.durable import is_there, translated, write_file
 
 
 class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -40,7 +40,7 @@ def read_state(path: str) -> RepoState:
     try:
         with open(path, "rb") as file:
             return msgspec.json.decode(file.read(), type=RepoState)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         return RepoState()
 
 
@@ -51,7 +51,7 @@ def write_state(path: str, state: RepoState) -> None:
 
 def known_repositories(repos: str) -> list[str]:
     """Return the ids of all repositories that have a state here."""
-    try:
-        return sorted(name for name in os.listdir(repos) if os.path.exists(f"{repos}/{name}/state.json"))
-    except FileNotFoundError:
+    if not is_there(repos):
         return []
+    with translated("cannot list the repositories"):
+        return sorted(name for name in os.listdir(repos) if is_there(f"{repos}/{name}/state.json"))

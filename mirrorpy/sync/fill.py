@@ -144,11 +144,13 @@ class Filler:
             return
         landed, self._landed = self._landed, []
         with translated("cannot keep what was downloaded"):
+            for partial in landed:
+                self._pool.promise(partial.file.checksum, partial.key)
+            if any(not partial.file.checksum.strong for partial in landed):
+                write_weak(self._own.weak, self._pool.weak)
             sync_filesystem(self._own.folder)
             for partial in landed:
-                self._pool.install(partial.path, partial.file.checksum, partial.key)
-            if self._pool.weak:
-                write_weak(self._own.weak, self._pool.weak)
+                self._pool.install(partial.path, partial.key)
 
 
 def _discard(partial: Partial) -> None:

@@ -8,7 +8,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LockHeld
-from mirrorpy.store.durable import translated
+from mirrorpy.rpmmd.model import Kind
+from mirrorpy.store.durable import is_there, translated
 from mirrorpy.store.generation import Freed, drop_generation, list_generations, published_generation
 from mirrorpy.store.lock import lock_repository, own_pool, share_pool
 from mirrorpy.store.pool import Pool, iter_unused
@@ -17,9 +18,9 @@ from mirrorpy.store.state import read_state, write_state
 from mirrorpy.sync.publish import drop_superseded, publish_entries, read_indexes_of, sweep_marker
 
 if TYPE_CHECKING:
-    from mirrorpy.config import Repository
+    from mirrorpy.config import Config, Repository
     from mirrorpy.store.generation import Generation
-    from mirrorpy.store.layout import Layout
+    from mirrorpy.store.layout import Layout, Place, RepoLayout
 
 
 def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
@@ -30,7 +31,7 @@ def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
         LocalError: This machine refuses.
     """
     own, place = layout.repo(repo.id), layout.place(repo.path)
-    if not os.path.isdir(own.folder):
+    if not is_there(own.folder):
         return Freed()
     with lock_repository(own.lock), share_pool(layout):
         published = published_generation(place, own)
@@ -40,7 +41,7 @@ def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
                 lambda: (
                     entry
                     for entry in published.entries()
-                    if entry.key is not None and (entry.retired is None or entry.due(repo.grace) > now)
+                    if entry.kind is not Kind.INDEX and (entry.retired is None or entry.due(repo.grace) > now)
                 ),
                 indexes,
                 place,
@@ -69,7 +70,7 @@ def sweep_pool(layout: Layout, *, owed_only: bool = False) -> Freed | None:
     """
     freed = Freed()
     marker = sweep_marker(layout)
-    if not os.path.isdir(layout.pool) or (owed_only and not os.path.exists(marker)):
+    if not is_there(layout.pool) or (owed_only and not is_there(marker)):
         return freed
     try:
         with own_pool(layout), translated("cannot prune the pool"):
@@ -84,42 +85,59 @@ def sweep_pool(layout: Layout, *, owed_only: bool = False) -> Freed | None:
     return freed
 
 
-def forget_repository(repo_id: str, layout: Layout, current_path: str | None) -> Freed:
+def forget_repository(repo_id: str, layout: Layout, config: Config) -> Freed:
     """Drop everything of a repository that left the configuration, or what it left at former paths.
+
+    A path at which the configuration publishes something by now, or above or below which it does, is left alone.
 
     Raises:
         LockHeld: A sync of it is under way.
-        LocalError: This machine refuses, or something else is at its path by now.
+        LocalError: This machine refuses.
     """
     own = layout.repo(repo_id)
+    configured = any(repo.id == repo_id for repo in config.repos)
     freed = Freed()
     with lock_repository(own.lock), share_pool(layout):
         state = read_state(own.state)
-        for path in {state.path, *state.former_paths} - {current_path, ""}:
-            place = layout.place(path)
-            published = published_generation(place, own)
-            with translated("cannot remove the repository"):
-                if published is not None:
-                    os.unlink(place.link)
-                for generation in list_generations(place, own):
-                    freed.add(drop_generation(generation))
-                _remove_empty(place.folder, layout.root)
+        for path in {state.path, *state.former_paths} - {""}:
+            if not any(_overlap(path, repo.path) for repo in config.repos):
+                freed.add(_remove_published(layout.place(path), own, layout))
         with translated("cannot remove the repository's state"):
-            if current_path is None:
-                clear_stage(own)
-                shutil.rmtree(own.incoming, ignore_errors=True)
-                for name in os.listdir(own.folder):
-                    if name != os.path.basename(own.lock):
-                        os.unlink(f"{own.folder}/{name}")
-            else:
+            if configured:
                 state.former_paths = []
                 write_state(own.state, state)
+            else:
+                _remove_state(own)
     return freed
 
 
-def _remove_empty(folder: str, root: str) -> None:
-    """Remove folders that publishing made, as far up as they are empty."""
-    with contextlib.suppress(OSError):
-        while folder != root:
-            os.rmdir(folder)
-            folder = os.path.dirname(folder)
+def _overlap(path: str, other: str) -> bool:
+    """Tell whether one of two published paths is the other, or lies inside it."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
+
+
+def _remove_published(place: Place, own: RepoLayout, layout: Layout) -> Freed:
+    """Remove a published link and its generations, of which this repository has the manifest."""
+    freed = Freed()
+    with translated("cannot remove the repository"):
+        published = published_generation(place, own)
+        if published is not None and published.known:
+            os.unlink(place.link)
+        for generation in list_generations(place, own):
+            if generation.known:
+                freed.add(drop_generation(generation))
+        with contextlib.suppress(OSError):
+            folder = place.folder
+            while folder != layout.root:
+                os.rmdir(folder)
+                folder = os.path.dirname(folder)
+    return freed
+
+
+def _remove_state(own: RepoLayout) -> None:
+    """Remove all but the lock, which is never removed."""
+    clear_stage(own)
+    shutil.rmtree(own.incoming, ignore_errors=True)
+    for name in os.listdir(own.folder):
+        if name != os.path.basename(own.lock):
+            os.unlink(f"{own.folder}/{name}")

@@ -108,7 +108,7 @@ def publish_entries(
             stage.link(entry, pool)
             done.files += 1
             done.bytes += entry.size
-        elif published is None or not stage.carry(entry, published):
+        elif not stage.carry(entry, pool, published):
             lost.add(entry.path)
             done.warnings.append(f"retired file {entry.path} is gone before its time")
     for path, data in indexes.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import tempfile
 import time
@@ -13,7 +14,7 @@ from mirrorpy.plan import Plan, Rules, collect, plan_sync
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import translated
-from mirrorpy.store.generation import published_generation
+from mirrorpy.store.generation import later_generations, published_generation
 from mirrorpy.store.lock import lock_repository, share_pool
 from mirrorpy.store.pool import Pool
 from mirrorpy.store.probe import check_space, prepare_repository, prepare_root, probe_place
@@ -170,6 +171,7 @@ class _Sync:
         audit = audit_published(
             self.published, self.pool, self.repo.grace, self.clock(), same_inode=self.options.checksum
         )
+        self.pool.trust_unsized = audit.whole
         if self._settled(snapshot, audit):
             self._unchanged(snapshot, audit.packages, audit.files, audit.bytes)
             return
@@ -231,7 +233,9 @@ class _Sync:
             self.report.warnings.append("metadata has xml:base: clients go there and not to this mirror")
         rules = Rules(self.repo.grace, self.repo.max_shrink, self.options.allow_shrink)
         previous = self.published.entries() if self.published else ()
-        plan = plan_sync(files, self.pool, previous, rules, self.clock())
+        newer = later_generations(self.published, self.place, self.own)
+        served = itertools.chain.from_iterable(generation.entries() for generation in newer)
+        plan = plan_sync(files, self.pool, previous, rules, self.clock(), served)
         plan.fetch = [file for file in plan.fetch if not self._recovers(file)]
         return plan
 
@@ -304,14 +308,16 @@ class _Sync:
     def _unchanged(self, snapshot: Snapshot, packages: int, files: int, size: int) -> None:
         tell_unchanged(self.report, self.published.name if self.published else None, packages, files, size)
         if not self.options.dry_run:
+            if self.published is not None:
+                remember_publication(self.state, self.repo, self.published, self.missing)
             keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
             self._tidy()
 
     def _tidy(self) -> None:
         """Remove what neither clients nor the next run need."""
+        clear_leftovers(self.own)
         freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep)
         self.report.pruned = Moved(freed.files, freed.bytes)
-        clear_leftovers(self.own)
         if self.pool.weak != self.weak:
             with translated("cannot write"):
                 write_weak(self.own.weak, self.pool.weak)

@@ -52,11 +52,9 @@ class Mirror:
         path = os.pathsep.join(filter(None, [str(TOP), os.environ.get("PYTHONPATH")]))
         return {**kept, "PYTHONPATH": path, "TMPDIR": str(self.temporary), "NO_COLOR": "1"}
 
-    def configure(self, *repos: dict[str, Any], **top: Any) -> None:  # noqa: ANN401 - YAML takes anything
+    def configure(self, *repos: dict[str, Any], **top: Any) -> None:
         """Write the configuration."""
-        self.config.write_text(
-            yaml.safe_dump({"root": str(self.root), **top, "repos": list(repos)}, sort_keys=False)
-        )
+        self.config.write_text(yaml.safe_dump({"root": str(self.root), **top, "repos": list(repos)}, sort_keys=False))
 
     def command(self, *args: str) -> list[str]:
         """The command line of a run: a subcommand and its arguments."""
@@ -92,9 +90,7 @@ class Mirror:
         """Run `sync --json`; with `expect` any other exit status fails the test and shows what was said."""
         done = self.run("sync", "--json", *args)
         if expect is not None:
-            assert done.returncode == expect, (
-                f"exit {done.returncode}, not {expect}\n{done.stderr}{done.stdout}"
-            )
+            assert done.returncode == expect, f"exit {done.returncode}, not {expect}\n{done.stderr}{done.stdout}"
         return Outcome(done.returncode, json.loads(done.stdout), done.stderr)
 
     def published(self, path: str) -> Path:

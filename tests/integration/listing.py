@@ -146,9 +146,7 @@ def faults(base: Path) -> list[str]:
 
 def files_below(base: Path) -> frozenset[str]:
     """The relative paths of everything below a folder but folders, hidden names included."""
-    return frozenset(
-        str(Path(folder, name).relative_to(base)) for folder, _, names in os.walk(base) for name in names
-    )
+    return frozenset(str(Path(folder, name).relative_to(base)) for folder, _, names in os.walk(base) for name in names)
 
 
 def differing(hrefs: Iterable[str], one: Path, other: Path) -> list[str]:

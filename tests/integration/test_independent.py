@@ -29,10 +29,7 @@ DROPPED = "Packages/dropped-1.0-1.noarch.rpm"
 
 def packages(base: Upstream) -> dict[str, bytes]:
     """What is there, by href."""
-    return {
-        f"Packages/{path.name}": path.read_bytes()
-        for path in sorted((base.folder / "Packages").glob("*.rpm"))
-    }
+    return {f"Packages/{path.name}": path.read_bytes() for path in sorted((base.folder / "Packages").glob("*.rpm"))}
 
 
 def package_missing(base: Upstream) -> str:
@@ -360,9 +357,7 @@ def test_quiet_runs_print_nothing_when_all_went_well(mirror: Mirror) -> None:
     assert "good" in done.stdout + done.stderr
 
 
-def test_a_second_run_is_told_that_the_first_holds_the_lock(
-    upstream: Make, nginx: Serve, mirror: Mirror
-) -> None:
+def test_a_second_run_is_told_that_the_first_holds_the_lock(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
     """Exit 7 in one line, at once; the first run is not disturbed; a killed one leaves the lock free."""
     base = upstream("base")
     base.add("slow", size=200_000)
@@ -584,9 +579,7 @@ def test_a_mistake_in_the_configuration_is_shown_with_its_place(mirror: Mirror, 
     placed = [
         line
         for line in done.stderr.splitlines()
-        if mirror.config.name in line
-        and key in line
-        and any(re.search(rf"\b{number}\b", line) for number in numbers)
+        if mirror.config.name in line and key in line and any(re.search(rf"\b{number}\b", line) for number in numbers)
     ]
     assert placed, done.stderr
     assert snapshot(mirror.root).keys() == {"."}
@@ -620,14 +613,14 @@ def test_globs_choose_repositories(mirror: Mirror) -> None:
 
 
 @contextmanager
-def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
-    """A file system of so many kilobytes; the test is skipped where none can be mounted."""
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 40 MB, so that some may be kept in reserve; the test is skipped where none can be mounted."""
     if os.geteuid() != 0:
         pytest.skip("mounting a small file system needs to be root")
     mount, umount = real_program("mount"), real_program("umount")
     folder.mkdir(exist_ok=True)
     mounted = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=0755", "tmpfs", str(folder)],
+        [mount, "-t", "tmpfs", "-o", "size=40m,mode=0755", "tmpfs", str(folder)],
         capture_output=True,
         text=True,
         check=False,
@@ -648,12 +641,12 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(
     base.add("one", size=100_000)
     base.publish()
     server = nginx(base.folder.parent)
-    with small_disk(mirror.root, 3_000):
+    with small_disk(mirror.root):
         mirror.configure({"id": "base", "baseurl": f"{server.url}base"}, keep=1)
         mirror.sync()
         before = state(mirror, "base")
         for number in range(8):
-            base.add(f"big{number}", size=500_000)
+            base.add(f"big{number}", size=6_000_000)
         base.publish()
         server.requests()
         outcome = mirror.sync("--quiet", expect=6)
@@ -673,13 +666,13 @@ def test_a_disk_that_becomes_full_in_the_middle(upstream: Make, nginx: Serve, mi
     base = upstream("base")
     base.add("one", size=100_000)
     base.publish()
-    server = nginx(base.folder.parent, server="location ~ [.]rpm$ { limit_rate 200k; }")
-    with small_disk(mirror.root, 4_000) as disk:
+    server = nginx(base.folder.parent, server="location ~ [.]rpm$ { limit_rate 1m; }")
+    with small_disk(mirror.root) as disk:
         mirror.configure({"id": "base", "baseurl": f"{server.url}base"}, keep=1)
         mirror.sync()
         before = state(mirror, "base")
         for number in range(4):
-            base.add(f"big{number}", size=600_000)
+            base.add(f"big{number}", size=4_000_000)
         base.publish()
         run = mirror.start("sync", "--quiet")
         await_download(mirror)
@@ -701,7 +694,7 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as stream:
         try:
             while True:
-                stream.write(bytes(4_096))
+                stream.write(bytes(65_536))
         except OSError:
             return
 
@@ -726,7 +719,7 @@ class PruneLoop(threading.Thread):
 
 
 def test_prune_beside_a_sync_takes_nothing(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
-    """One repository drops what another is about to reuse, and prune runs all the time: nothing is lost."""
+    """One repository drops what another is about to reuse; prune runs all the time; nothing is lost."""
     giver, taker = upstream("giver"), upstream("taker")
     shared = [giver.add(f"shared{number}", size=3_000) for number in range(6)]
     for number in range(6):
@@ -769,9 +762,7 @@ def test_prune_beside_a_sync_takes_nothing(upstream: Make, nginx: Serve, mirror:
     assert {f"taker/{href}" for href in own} <= set(got)
 
 
-def test_prune_drops_what_nothing_refers_to_and_names_what_left_the_configuration(
-    pair: Pair, mirror: Mirror
-) -> None:
+def test_prune_drops_what_nothing_refers_to_and_names_what_left_the_configuration(pair: Pair, mirror: Mirror) -> None:
     """A repository that is not configured any more goes by `--forget` only."""
     _, _, server = pair
     mirror.configure({"id": "good", "baseurl": f"{server.url}good"}, keep=1)
@@ -785,8 +776,52 @@ def test_prune_drops_what_nothing_refers_to_and_names_what_left_the_configuratio
     assert not os.path.lexists(mirror.published("bad"))
     assert mirror.generations("bad") == []
     assert faults(mirror.published("good")) == []
-    linked = {
-        (mirror.published("good") / href).stat().st_ino for href in files_below(mirror.published("good"))
-    }
+    linked = {(mirror.published("good") / href).stat().st_ino for href in files_below(mirror.published("good"))}
     pool = mirror.root / ".mirrorpy" / "pool"
     assert [name for name in mirror.pool() if (pool / name).stat().st_ino not in linked] == []
+
+
+def test_what_is_not_ours_is_left_alone(upstream: Make, nginx: Serve, mirror: Mirror) -> None:
+    """Files and folders of others beside what is published, whatever their names look like."""
+    base = upstream("base")
+    base.add("one")
+    base.publish()
+    mirror.configure({"id": "base", "path": "pub/base", "baseurl": f"{nginx(base.folder.parent).url}base"}, keep=1)
+    strangers = [
+        "README",
+        "pub/index.html",
+        "pub/.base.backup/precious",
+        "pub/.base",
+        "pub/base.old/precious",
+        "pub/.htaccess",
+    ]
+    for name in strangers:
+        path = mirror.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("precious")
+    for number in range(3):
+        base.add(f"new{number}")
+        base.publish()
+        mirror.sync()
+    assert mirror.run("prune").returncode == 0
+    assert [name for name in strangers if (mirror.root / name).read_text() != "precious"] == []
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_a_path_that_is_taken(upstream: Make, nginx: Serve, mirror: Mirror, kind: str) -> None:
+    """Somebody's folder or file at the published path is not replaced: exit 6, and the message says what to do."""
+    base = upstream("base")
+    base.add("one")
+    base.publish()
+    mirror.configure({"id": "base", "baseurl": f"{nginx(base.folder.parent).url}base"})
+    published = mirror.published("base")
+    if kind == "folder":
+        published.mkdir()
+        (published / "precious").write_text("precious")
+    else:
+        published.write_text("precious")
+    before = snapshot(published) if kind == "folder" else published.read_text()
+    outcome = mirror.sync("--quiet", expect=6)
+    assert len(outcome.stderr.splitlines()) == 1
+    assert kind == "file" or "adopt" in outcome.stderr
+    assert (snapshot(published) if kind == "folder" else published.read_text()) == before

@@ -67,9 +67,7 @@ def test_odd_names_arrive_from_a_folder(odd: Upstream, mirror: Mirror) -> None:
     assert mirror.sync().repos["odd"]["outcome"] == "unchanged"
 
 
-def test_the_base_itself_may_be_odd(
-    upstream: Callable[[str], Upstream], nginx: Serve, mirror: Mirror
-) -> None:
+def test_the_base_itself_may_be_odd(upstream: Callable[[str], Upstream], nginx: Serve, mirror: Mirror) -> None:
     """A quoted URL is taken as it is, with and without a slash at its end."""
     base = upstream("a base+%2B/x86 64")
     base.add("one")

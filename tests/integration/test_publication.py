@@ -169,9 +169,8 @@ class Churn:
         self._packages[self.upstream.put(f"Packages/package{number}-1.0-{release}.noarch.rpm", body)] = body
 
 
-def test_no_reader_notices_a_publication(
-    upstream: Make, nginx: Serve, mirror: Mirror, tmp_path: Path
-) -> None:
+@pytest.mark.timeout(3_600 if os.environ.get("MIRRORPY_SLOW") == "1" else 300)
+def test_no_reader_notices_a_publication(upstream: Make, nginx: Serve, mirror: Mirror, tmp_path: Path) -> None:
     """Not one 404, not one wrong byte, no failing dnf, while the repository is published over and over."""
     churn = Churn(upstream("busy"))
     mirror.configure({"id": "busy", "baseurl": churn.upstream.url}, keep=2, grace="1h")
@@ -190,15 +189,11 @@ def test_no_reader_notices_a_publication(
             if any(reader.failures for reader in readers) or dnf.failures:
                 break
     assert [failure for reader in readers for failure in reader.failures] + dnf.failures == []
-    assert sum(reader.overtaken for reader in readers) >= PUBLICATIONS // 10, (
-        "hardly any reader was in the middle"
-    )
+    assert sum(reader.overtaken for reader in readers) >= PUBLICATIONS // 10, "hardly any reader was in the middle"
     assert min(reader.rounds for reader in readers) > 0
     assert dnf.runs > 0
     strange = [
-        r
-        for r in server.requests()
-        if r.status not in {200, 206, 304} and not r.href.endswith((".asc", ".key"))
+        r for r in server.requests() if r.status not in {200, 206, 304} and not r.href.endswith((".asc", ".key"))
     ]
     assert strange == []
 

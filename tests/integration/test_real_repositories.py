@@ -38,9 +38,7 @@ FAMILIES = [
 ]
 """One of each; with MIRRORPY_SLOW=1 dnf looks at all of them."""
 
-SEEN_BY_DNF = (
-    COMPLETE if os.environ.get("MIRRORPY_SLOW") == "1" else [name for name in FAMILIES if name in COMPLETE]
-)
+SEEN_BY_DNF = COMPLETE if os.environ.get("MIRRORPY_SLOW") == "1" else [name for name in FAMILIES if name in COMPLETE]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,7 @@ def show(step: Path, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("transport", ["http", "file"])
-def test_each_step_ends_as_that_steps_tree(
-    tmp_path: Path, nginx: Serve, mirror: Mirror, transport: str
-) -> None:
+def test_each_step_ends_as_that_steps_tree(tmp_path: Path, nginx: Serve, mirror: Mirror, transport: str) -> None:
     """Listed files identical, dropped packages gone; of earlier steps only records named by checksums."""
     current = tmp_path / "served" / "current"
     current.parent.mkdir()

@@ -22,9 +22,7 @@ SECONDS_BETWEEN = 60
 
 
 @functools.lru_cache(maxsize=4096)
-def build_rpm(
-    name: str, version: str = "1.0", release: str = "1", size: int = 2_000, arch: str = "noarch"
-) -> bytes:
+def build_rpm(name: str, version: str = "1.0", release: str = "1", size: int = 2_000, arch: str = "noarch") -> bytes:
     """A real RPM with one file of random bytes in it, always the same for the same arguments."""
     builder = rpm_rs.PackageBuilder(name, version, "MIT", arch, f"{name} to mirror")
     builder.using_config(
@@ -36,9 +34,7 @@ def build_rpm(
         )
     )
     builder.release(release)
-    builder.with_file_contents(
-        payload(name, version, release, size), rpm_rs.FileOptions.new(f"/usr/share/{name}.bin")
-    )
+    builder.with_file_contents(payload(name, version, release, size), rpm_rs.FileOptions.new(f"/usr/share/{name}.bin"))
     return bytes(builder.build().to_bytes())
 
 
@@ -65,9 +61,7 @@ class Upstream:
         """What the repomd.xml says that is published."""
         return FIRST_REVISION + SECONDS_BETWEEN * self.publications
 
-    def add(
-        self, name: str, version: str = "1.0", release: str = "1", size: int = 2_000, href: str = ""
-    ) -> str:
+    def add(self, name: str, version: str = "1.0", release: str = "1", size: int = 2_000, href: str = "") -> str:
         """Put a package there, under its own name in Packages/ or under another; returns the href."""
         return self.put(
             href or f"Packages/{name}-{version}-{release}.noarch.rpm", build_rpm(name, version, release, size)
@@ -194,9 +188,7 @@ def _name(href: str) -> str:
     return href.rpartition("/")[2].removesuffix(".rpm")
 
 
-def _document(
-    root: str, namespace: str, packages: Mapping[str, bytes], describe: Callable[[str, bytes], str]
-) -> bytes:
+def _document(root: str, namespace: str, packages: Mapping[str, bytes], describe: Callable[[str, bytes], str]) -> bytes:
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="http://linux.duke.edu/metadata/{namespace}"'
         f' xmlns:rpm="http://linux.duke.edu/metadata/rpm" packages="{len(packages)}">'
