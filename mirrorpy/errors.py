@@ -1,6 +1,6 @@
 """Everything mirrorpy raises, as one tree; each branch is one exit status.
 
-MirrorError
+MirrorError             70   a fault of mirrorpy's own, where it is none of the others
 ├── ConfigError            2   the configuration, or the command line
 ├── FetchError             3   upstream could not be reached or did not give a file
 │   ├── NotFound           3   a mirror says that it does not have the file
@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import re
 from typing import ClassVar
+from urllib.parse import unquote
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
 def one_line(text: str) -> str:
@@ -36,7 +37,7 @@ def redact(url: str) -> str:
 class MirrorError(Exception):
     """A failure that a user can read: what, where, and what to do."""
 
-    exit_status: ClassVar[int] = 1
+    exit_status: ClassVar[int] = 70
 
     def __init__(self, cause: str, *, url: str | None = None, href: str | None = None, hint: str | None = None) -> None:
         super().__init__(cause)
@@ -48,8 +49,10 @@ class MirrorError(Exception):
     @property
     def message(self) -> str:
         """One line: the file or URL, the cause, and what to do about it."""
-        where = self.url or self.href
-        text = f"{where}: {self.cause}" if where and where not in self.cause else self.cause
+        parts = [self.url] if self.url and self.url not in self.cause else []
+        if self.href and self.href not in unquote(self.url or "") and self.href not in self.cause:
+            parts.append(self.href)
+        text = ": ".join([*parts, self.cause])
         return one_line(f"{text}; {self.hint}" if self.hint else text)
 
     def __str__(self) -> str:

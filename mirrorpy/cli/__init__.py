@@ -14,7 +14,7 @@ from mirrorpy import __version__
 from mirrorpy.cli import prune, status, sync
 from mirrorpy.cli.logs import set_up_logs
 from mirrorpy.config import find_config, load_config
-from mirrorpy.errors import MirrorError
+from mirrorpy.errors import LocalError, MirrorError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ COMMANDS = (sync, status, prune)
 EPILOG = """\
 The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml, the first that is there.
 
-exit status: 0 done; 1 verify found damage, or a fault of mirrorpy's own; 2 usage or configuration; 3 upstream could
-not be reached; 4 upstream is wrong; 5 signature; 6 this machine; 7 locked by another run; 8 a guard refused; 128+n
+exit status: 0 done; 1 verify found damage; 2 usage or configuration; 3 upstream could not be reached; 4 upstream is
+wrong; 5 signature; 6 this machine; 7 locked by another run; 8 a guard refused; 70 a fault of mirrorpy's own; 128+n
 ended by signal n
 """
 logger = logging.getLogger(__name__)
@@ -50,9 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MirrorError as error:
         logger.error("%s", error.message)
         return error.exit_status
-    except BrokenPipeError:
+    except OSError as error:
+        # The interpreter would try once more to write it out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        if isinstance(error, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        logger.error("standard output: %s", error.strerror)
+        return LocalError.exit_status
     except _Ended as ended:
         logger.error("ended by %s; what was downloaded is kept for the next run", signal.Signals(ended.number).name)
         return 128 + ended.number

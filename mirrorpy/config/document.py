@@ -73,8 +73,8 @@ class _Builder:
             return [self.build(child, f"{path}[{index}]") for index, child in enumerate(node.value)]
         try:
             return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            raise ConfigError(f"{self._file}:{line}: {path}: {one_line(str(error))}") from error
+        except Exception as error:  # PyYAML's constructors raise whatever a bad value makes them
+            raise ConfigError(f"{self._file}:{line}: {path}: is no valid value: {one_line(str(error))}") from error
 
     def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
         values: dict[str, Any] = {}

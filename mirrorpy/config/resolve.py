@@ -21,6 +21,7 @@ REPO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
 MAX_NAME = 200
 """Bytes of a path's segment; a generation's name adds its time, and 255 is the filesystem's bound."""
 MAX_MATRIX = 10_000
+MAX_TIMEOUT = 86_400
 _ENV = re.compile(r"\$\{(\w+)\}", re.ASCII)
 _LATER = {
     "repo_gpgcheck": "signatures are not checked by this version",
@@ -150,8 +151,11 @@ def _connection(entry: RepoOptions, top: FileOptions, environ: Mapping[str, str]
 
     headers = entry.headers if entry.headers is not None else top.headers or {}
     timeout = entry.timeout if entry.timeout is not None else top.timeout
-    if timeout is not None and not timeout > 0:
-        raise _Wrong("timeout", "has to be more than 0: a mirror that hangs for ever is no mirror")
+    if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
+        raise _Wrong("timeout", f"has to be more than 0 and at most {MAX_TIMEOUT} seconds")
+    for name, value in headers.items():
+        if not (f"{name}{value}".isascii() and f"{name}{value}".isprintable() and name):
+            raise _Wrong(f"headers.{name}", "is no header: only printable ASCII is")
     sslverify = entry.sslverify if entry.sslverify is not None else top.sslverify
     return Connection(
         timeout=Connection().timeout if timeout is None else float(timeout),

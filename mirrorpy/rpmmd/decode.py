@@ -146,10 +146,10 @@ class Decoded:
 def open_decoded(source: BinaryIO, *, size: int, open_size: int | None = None) -> Decoded:
     """Return a stream of what source unpacks to.
 
-    It gives at most open_size + 1 bytes, or where that is not known, as much as metadata of this size can hold.
+    It gives no more than open_size, nor than metadata of this size can hold.
     """
-    limit = open_size if open_size is not None else max(RATIO_FLOOR, min(MAX_SIZE, MAX_RATIO * size))
-    return Decoded(source, limit)
+    limit = max(RATIO_FLOOR, min(MAX_SIZE, MAX_RATIO * size))
+    return Decoded(source, limit if open_size is None else min(limit, open_size))
 
 
 def verify_open(record: Record, source: BinaryIO, size: int) -> None:

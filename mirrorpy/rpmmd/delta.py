@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lxml import etree
-
 from mirrorpy.errors import RepodataError
 from mirrorpy.rpmmd.href import check_href
 from mirrorpy.rpmmd.model import MAX_SIZE, Checksum, Kind, RemoteFile
-from mirrorpy.rpmmd.xml import local, refuse_doctype, text_of, translated, whole_number
+from mirrorpy.rpmmd.xml import iter_elements, local, text_of, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +29,13 @@ def iter_deltas(source: Readable, name: str) -> Iterator[RemoteFile]:
         RepodataError: Malformed, or a delta without a file name or a valid checksum.
         UnsafeHref: A delta's location leaves the repository.
     """
-    events = etree.iterparse(
-        source, events=("end",), tag="{*}delta", resolve_entities=False, no_network=True, huge_tree=False
-    )
-    with translated(name):
-        for number, (_, element) in enumerate(events):
-            if number == 0:
-                refuse_doctype(element.getroottree().getroot(), name)
-            yield _parse_delta(element)
-            element.clear()
+
+    def check_root(root: _Element) -> None:
+        if local(root) not in RECORD_TYPES:
+            raise RepodataError(f"{name} has the root element {local(root)!r}")
+
+    for element in iter_elements(source, name, "{*}delta", check_root):
+        yield _parse_delta(element)
 
 
 def _parse_delta(element: _Element) -> RemoteFile:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 MAX_SEGMENT = 255
 """Bytes of one name, on every Linux filesystem."""
 MAX_HREF = 2048
+MAX_DEPTH = 64
 RESERVED = ".mirrorpy"
 INDEX_FILES = ("repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/repomd.xml.key")
+_INDEX_FOLDERS = tuple(f"{name}/" for name in INDEX_FILES)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SAFE = re.compile(r"[A-Za-z0-9_+~^-][A-Za-z0-9._+~^-]*(?:/[A-Za-z0-9_+~^-][A-Za-z0-9._+~^-]*)*")
@@ -39,7 +41,9 @@ def check_href(href: str | None, kind: Kind) -> str:
     path = plain(href)
     if path.split("/", 1)[0] == RESERVED:
         raise UnsafeHref(f"href points into {RESERVED}", href=href)
-    if path in INDEX_FILES or (kind in (Kind.PACKAGE, Kind.DELTA) and path.startswith("repodata/")):
+    if path.startswith("repodata") and (path == "repodata" or f"{path}/".startswith(_INDEX_FOLDERS)):
+        raise UnsafeHref("href would overwrite repomd.xml", href=href)
+    if kind in (Kind.PACKAGE, Kind.DELTA) and path.startswith("repodata/"):
         raise UnsafeHref("href would overwrite the repository's metadata", href=href)
     return href
 
@@ -54,6 +58,8 @@ def _check_unusual(href: str) -> None:
         raise UnsafeHref("href leaves the repository", href=href)
     if parts[-1] in ("", "."):
         raise UnsafeHref("href names a folder", href=href)
+    if len(parts) > MAX_DEPTH:
+        raise UnsafeHref(f"href has more than {MAX_DEPTH} folders", href=href[:120] + "…")
     if len(href) > MAX_HREF or any(len(part.encode()) > MAX_SEGMENT for part in parts):
         raise UnsafeHref(f"href has a name of more than {MAX_SEGMENT} bytes", href=href[:120] + "…")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import MirrorError, RepodataError
 from mirrorpy.rpmmd.href import check_href
 from mirrorpy.rpmmd.model import MAX_SIZE, Checksum, Kind, RemoteFile
-from mirrorpy.rpmmd.xml import COMMON, XML_BASE, iter_elements, whole_number
+from mirrorpy.rpmmd.xml import COMMON, XML_BASE, iter_elements, local, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,9 +47,11 @@ def iter_primary(source: Readable, count: PrimaryCount | None = None) -> Iterato
     seen = count if count is not None else PrimaryCount()
 
     def check_root(root: _Element) -> None:
+        if root.tag != f"{_NS}metadata":
+            raise RepodataError(f"primary has the root element {local(root)!r}")
         seen.promised = root.get("packages")
 
-    for element in iter_elements(source, "primary", f"{_NS}metadata", f"{_NS}package", check_root):
+    for element in iter_elements(source, "primary", f"{_NS}package", check_root):
         seen.read += 1
         try:
             yield _parse_package(element)

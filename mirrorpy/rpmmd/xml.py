@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lxml import etree
 
 from mirrorpy.errors import RepodataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lxml.etree import _Element
 
 REPO = "http://linux.duke.edu/metadata/repo"
 COMMON = "http://linux.duke.edu/metadata/common"
+MAX_ELEMENT = 8 * 1024**2
+"""Bytes from one package to the next; the largest of real ones have a tenth of it."""
 XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
@@ -61,32 +63,60 @@ def parse_document(data: bytes, name: str) -> _Element:
     return root
 
 
-def iter_elements(source: Readable, name: str, root_tag: str, tag: str, check_root: Any = None) -> Iterator[_Element]:
+def iter_elements(source: Readable, name: str, tag: str, check_root: Callable[[_Element], None]) -> Iterator[_Element]:
     """Yield each element of this tag, cleared after use, so that memory stays flat.
 
+    check_root is called with the root as soon as it is known, and refuses what is no such document.
+
     Raises:
-        RepodataError: Not well-formed, a DOCTYPE, or another root than root_tag.
+        RepodataError: Not well-formed, a DOCTYPE, or too much between one element and the next.
     """
+    bounded = _Bounded(source, name)
     events = etree.iterparse(
-        source, events=("start", "end"), tag=(root_tag, tag), resolve_entities=False, no_network=True, huge_tree=False
+        bounded, events=("end",), tag=tag, resolve_entities=False, no_network=True, huge_tree=False
     )
-    root = None
+    seen = False
     with translated(name):
-        for event, element in events:
-            if root is None:
-                root = element.getroottree().getroot()
-                refuse_doctype(root, name)
-                if root.tag != root_tag:
-                    raise RepodataError(f"{name} has the root element {local(root)!r}")
-                if check_root is not None:
-                    check_root(root)
-            if event == "end" and element.tag == tag:
-                yield element
-                element.clear()
-                while element.getprevious() is not None:
-                    del element.getparent()[0]
-    if root is None:
-        raise RepodataError(f"{name} has another root element than {root_tag}")
+        for _, element in events:
+            if not seen:
+                seen = True
+                _check(element.getroottree().getroot(), name, check_root)
+            yield element
+            element.clear()
+            _forget(element)
+            bounded.since = 0
+    if not seen:
+        _check(events.root, name, check_root)
+
+
+def _check(root: _Element, name: str, check_root: Callable[[_Element], None]) -> None:
+    refuse_doctype(root, name)
+    check_root(root)
+
+
+def _forget(element: _Element) -> None:
+    """Drop everything before an element, below each of its parents."""
+    here: _Element | None = element
+    while here is not None:
+        above = here.getparent()
+        while above is not None and here.getprevious() is not None:
+            del above[0]
+        here = above
+
+
+class _Bounded:
+    """A stream that refuses to feed the parser without end before it gives an element back."""
+
+    def __init__(self, source: Readable, name: str) -> None:
+        self._source, self._name = source, name
+        self.since = 0
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self.since += len(data)
+        if self.since > MAX_ELEMENT:
+            raise RepodataError(f"{self._name} has more than {MAX_ELEMENT} bytes in one piece")
+        return data
 
 
 def local(element: _Element) -> str:

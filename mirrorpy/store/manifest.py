@@ -6,6 +6,8 @@ without one is read from its own folder (`tree_entries`).
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -19,24 +21,31 @@ if TYPE_CHECKING:
 
 _KINDS = {kind.value: kind for kind in Kind}
 HEADER = "mirrorpy-files 1\n"
-FOOTER = "end\n"
+FOOTER = "sha256\t"
+"""The last line holds the digest of all before it."""
 
 
 def write_manifest(path: str, entries: Iterable[Entry]) -> None:
     """Write a manifest; the caller makes it durable with the generation."""
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(HEADER)
-        file.writelines(map(_line, entries))
-        file.write(FOOTER)
+    digest = hashlib.sha256()
+    with open(path, "wb") as file:
+        for line in itertools.chain([HEADER], map(_line, entries)):
+            data = line.encode()
+            digest.update(data)
+            file.write(data)
+        file.write(f"{FOOTER}{digest.hexdigest()}\n".encode())
 
 
 def is_whole(path: str) -> bool:
-    """Tell whether a manifest is there and was written to its end."""
+    """Tell whether a manifest is there, byte for byte as it was written."""
+    digest, length = hashlib.sha256(), len(FOOTER) + 65
     try:
         with open(path, "rb") as file:
-            begins = file.readline() == HEADER.encode()
-            file.seek(-len(FOOTER), os.SEEK_END)
-            return begins and file.read() == FOOTER.encode()
+            left = os.fstat(file.fileno()).st_size - length
+            while left > 0 and (block := file.read(min(left, 1024 * 1024))):
+                digest.update(block)
+                left -= len(block)
+            return left == 0 and file.read() == f"{FOOTER}{digest.hexdigest()}\n".encode()
     except OSError:
         return False
 
@@ -57,7 +66,7 @@ def read_manifest(path: str) -> Iterator[Entry]:
         if file.readline() != HEADER:
             raise ValueError(f"{path} is no manifest")
         for line in file:
-            if line == FOOTER:
+            if line.startswith(FOOTER):
                 return
             kind, retired, size, promised, key, name = line[:-1].split("\t")
             yield Entry(

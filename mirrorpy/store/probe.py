@@ -12,7 +12,7 @@ from mirrorpy.store.durable import FOLDER_MODE, PRIVATE_MODE, is_there, make_fol
 if TYPE_CHECKING:
     from mirrorpy.store.layout import Layout, Place, RepoLayout
 
-RESERVE = 16 * 1024**2
+RESERVE = 1024**2
 """Bytes left free beside what is downloaded: metadata, manifests, folders."""
 
 
@@ -82,7 +82,7 @@ def check_space(layout: Layout, needed: int) -> None:
     free = info.f_bavail * info.f_frsize
     if needed and needed + RESERVE > free:
         raise LocalError(
-            f"{layout.root}: needs {needed:,} bytes and has {free:,} free",
+            f"{layout.root}: needs {needed + RESERVE:,} bytes and has {free:,} free",
             hint="make room and run again",
         )
     if info.f_files and not info.f_favail:

@@ -28,7 +28,7 @@ def try_mirrors(
     retries: int,
     patience: Patience,
     retried: Callable[[], None],
-    failed: Callable[[str], None],
+    failed: Callable[[str, MirrorError], None],
 ) -> T:
     """Return what action gives for the first mirror that gives it.
 
@@ -50,13 +50,13 @@ def try_mirrors(
             except (FetchError, UpstreamError) as error:
                 logger.debug("%s", error)
                 failures[base] = error
-                failed(base)
+                failed(base, error)
                 if not (isinstance(error, FetchError) and error.retryable):
                     alive.remove(base)
         raise _combined(list(failures.values()))
 
     def wait(state: tenacity.RetryCallState) -> float:
-        asked = max((error.retry_after for error in failures.values() if isinstance(error, FetchError)), default=0.0)
+        asked = max((getattr(failures[base], "retry_after", 0.0) for base in alive), default=0.0)
         backoff: float = min(patience.most, patience.first * 2 ** min(state.attempt_number - 1, 20))
         jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
         return max(jittered, min(asked, patience.retry_after_most))

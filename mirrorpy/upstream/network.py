@@ -25,7 +25,7 @@ class Lanes:
     def __init__(self, width: int) -> None:
         self._width = width
         self._lock = threading.Lock()
-        self._hosts: dict[tuple[str, int | None], threading.BoundedSemaphore] = {}
+        self._hosts: dict[tuple[str, int | None] | None, threading.BoundedSemaphore] = {}
 
     @contextlib.contextmanager
     def enter(self, url: str) -> Iterator[None]:

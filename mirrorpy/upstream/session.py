@@ -19,12 +19,13 @@ from mirrorpy.upstream.local import FileTransport
 from mirrorpy.upstream.url import may_share_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from mirrorpy.config import Connection
     from mirrorpy.upstream.network import Lanes
 
 MAX_REDIRECTS = 10
+DRAIN_CAP = 64 * 1024
 NO_PROXY = ("", "_none_")
 """Values of `proxy` that switch off the environment's proxy too; the second is dnf.conf's."""
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -101,8 +102,12 @@ class Session:
             ) from error
 
     @contextlib.contextmanager
-    def open(self, url: str, headers: Mapping[str, str], *, tally: Tally) -> Iterator[httpx.Response]:
+    def open(
+        self, url: str, headers: Mapping[str, str], *, named: Sequence[str], tally: Tally
+    ) -> Iterator[httpx.Response]:
         """Request a URL, following redirects, and yield the answer before its body.
+
+        Only hosts of the URLs that the configuration names are given secrets.
 
         Raises:
             FetchError: No answer, or one that is neither a body nor `not modified` nor a range that is not there.
@@ -111,13 +116,16 @@ class Session:
         for _ in range(MAX_REDIRECTS + 1):
             with self._lanes.enter(url), translated(url):
                 tally.count_request()
-                response = self._send(url, headers, trusted=may_share_secrets(asked, url))
+                response = self._send(url, headers, trusted=any(may_share_secrets(known, url) for known in named))
                 try:
                     if response.status_code not in _REDIRECTS:
+                        if response.status_code >= 400 and response.status_code != 416:
+                            _drain(response)
                         check_status(response, url)
                         yield response
                         return
                     target = _redirected(response, url)
+                    _drain(response)
                 finally:
                     response.close()
             url = target
@@ -179,10 +187,21 @@ def tls_context(settings: Connection, trusted: bool) -> ssl.SSLContext:
     return context
 
 
+def _drain(response: httpx.Response) -> None:
+    """Read a body that nobody wants, if it is short, so that the connection can be used again."""
+    length = response.headers.get("Content-Length", "")
+    if length.isdigit() and 0 < int(length) <= DRAIN_CAP:
+        for _ in response.iter_raw():
+            pass
+
+
 def _redirected(response: httpx.Response, url: str) -> str:
     location = str(response.headers.get("Location", ""))
-    target: str = urljoin(url, location)
-    scheme = urlsplit(target).scheme
+    try:
+        target: str = urljoin(url, location)
+        scheme = urlsplit(target).scheme
+    except ValueError:
+        scheme = ""
     if not location or scheme not in ("http", "https"):
         raise FetchError(f"redirects to {redact(location)!r}, which cannot be followed", url=redact(url))
     if scheme == "http" and urlsplit(url).scheme == "https":

@@ -70,12 +70,15 @@ class Transfer:
         tally: Tally,
         sink: Sink,
         *,
+        named: Sequence[str],
         minrate: int,
         throttles: Sequence[Throttle],
         received: Callable[[int], None],
     ) -> None:
         self._session, self._tally, self._sink = session, tally, sink
+        self._named = named
         self._minrate, self._throttles, self._received = minrate, throttles, received
+        self._modified: float | None = None
         self._validator: tuple[str, str] | None = None
         """URL, and what its server calls this version of the file."""
 
@@ -101,15 +104,13 @@ class Transfer:
             sink.restart()
             self.attempt(url)
 
-    _modified: float | None = None
-
     def _get(self, url: str) -> None:
-        with self._session.open(url, self._headers(url), tally=self._tally) as response:
+        with self._session.open(url, self._headers(url), named=self._named, tally=self._tally) as response:
             if self._accept(response, url):
                 self._stream(response, url)
                 return
         self._sink.restart()
-        with self._session.open(url, {}, tally=self._tally) as response:
+        with self._session.open(url, {}, named=self._named, tally=self._tally) as response:
             if not self._accept(response, url):
                 raise FetchError(f"HTTP {response.status_code} to a request for the whole file", url=redact(url))
             self._stream(response, url)
@@ -128,6 +129,7 @@ class Transfer:
         if status == 206:
             if not sink.offset or response.headers.get("Content-Type", "").startswith("multipart/"):
                 raise FetchError("HTTP 206 that nobody asked for", url=redact(url))
+            self._remember(response, url)
             return self._continues(response)
         if status == 416 and sink.offset:
             # Where no size is promised, this may be the end: the checksum will tell.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from mirrorpy.errors import FetchError, MirrorError, UpstreamError, redact
@@ -12,7 +12,7 @@ from mirrorpy.upstream.failover import try_mirrors
 from mirrorpy.upstream.network import Throttle
 from mirrorpy.upstream.session import Tally
 from mirrorpy.upstream.transfer import Floor, Transfer, parse_date
-from mirrorpy.upstream.url import file_url
+from mirrorpy.upstream.url import file_url, usable_mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +45,8 @@ class Upstream:
     def __init__(self, repo: Repository, network: Network) -> None:
         self._repo, self._network = repo, network
         self._session = network.session(repo.connection)
+        self._named = repo.baseurls or tuple(url for url in (repo.metalink, repo.mirrorlist) if url)
+        """What the configuration names: the secrets are for these hosts alone, not for those that upstream names."""
         self._throttles = [network.throttle, Throttle(repo.throttle)]
         self._lock = threading.Lock()
         self.tally = Tally()
@@ -63,7 +65,8 @@ class Upstream:
             return
         document = self.persist(lambda base: self._get(base, DOCUMENT_CAP, {}), [url])
         try:
-            self.mirrors = parse_mirrors(document.data or b"", dict(self._repo.vars))
+            listed = parse_mirrors(document.data or b"", dict(self._repo.vars))
+            self.mirrors = replace(listed, baseurls=usable_mirrors(url, listed.baseurls))
         except UpstreamError as error:
             error.url = error.url or redact(url)
             raise
@@ -80,10 +83,10 @@ class Upstream:
         with self._lock:
             self._order.sort(key=lambda other: other != base)
 
-    def _demote(self, base: str) -> None:
-        """Ask this mirror last from now on."""
+    def _demote(self, base: str, error: MirrorError) -> None:
+        """Ask this mirror last from now on, if it is in trouble; one that lacks a file may have all others."""
         with self._lock:
-            if len(self._order) > 1:
+            if len(self._order) > 1 and isinstance(error, FetchError) and error.retryable:
                 self._order.sort(key=lambda other: other == base)
 
     def read(
@@ -121,6 +124,7 @@ class Upstream:
             self._session,
             self.tally,
             sink,
+            named=self._named,
             minrate=self._repo.minrate,
             throttles=self._throttles,
             received=received,
@@ -143,7 +147,7 @@ class Upstream:
         )
 
     def _get(self, url: str, cap: int, conditions: dict[str, str]) -> Document:
-        with self._session.open(url, conditions, tally=self.tally) as response:
+        with self._session.open(url, conditions, named=self._named, tally=self.tally) as response:
             data = None
             if response.status_code == 200:
                 data = self._body(response.iter_raw(), cap, url)

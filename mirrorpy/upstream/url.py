@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urljoin, urlsplit
 
-from mirrorpy.errors import UnsafeHref
+from mirrorpy.errors import RepodataError, UnsafeHref, redact
 from mirrorpy.rpmmd.href import quote_href
-
-FETCHABLE = ("http", "https", "file")
 
 
 def file_url(base: str, href: str, location_base: str | None = None) -> str:
@@ -18,20 +16,42 @@ def file_url(base: str, href: str, location_base: str | None = None) -> str:
     """
     root = base if base.endswith("/") else f"{base}/"
     if location_base:
-        root = urljoin(root, location_base if location_base.endswith("/") else f"{location_base}/")
-        scheme = urlsplit(root).scheme
-        if scheme not in FETCHABLE or (scheme == "file") != base.startswith("file:"):
-            raise UnsafeHref(f"xml:base {location_base!r} is no http or https URL", href=href)
+        try:
+            root = urljoin(root, location_base if location_base.endswith("/") else f"{location_base}/")
+            acceptable = _no_worse(base, root)
+        except ValueError:
+            acceptable = False
+        if not acceptable:
+            raise UnsafeHref(f"xml:base {location_base!r} is no place that {redact(base)} may lead to", href=href)
     return root + quote_href(href)
 
 
-def origin(url: str) -> tuple[str, int | None]:
-    """Return host and port, which is whom secrets are for."""
-    parts = urlsplit(url)
+def _no_worse(base: str, target: str) -> bool:
+    """Tell whether upstream may lead from one URL to another: not from the web to files, nor from https to http."""
+    was, goes = urlsplit(base).scheme, urlsplit(target).scheme
+    return goes in {"file": ("file",), "https": ("https",), "http": ("http", "https")}.get(was, ())
+
+
+def usable_mirrors(source: str, baseurls: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the mirrors of a list that may be asked: none on this machine's disk, unless the list is there too.
+
+    Raises:
+        RepodataError: None is left.
+    """
+    local = source.startswith("file:")
+    usable = tuple(url for url in baseurls if origin(url) is not None and (local or not url.startswith("file:")))
+    if not usable:
+        raise RepodataError("names no mirror that can be asked", url=redact(source))
+    return usable
+
+
+def origin(url: str) -> tuple[str, int | None] | None:
+    """Return host and port, which is whom secrets are for; None of what is no URL."""
     try:
+        parts = urlsplit(url)
         return (parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme))
     except ValueError:
-        return (parts.netloc, None)
+        return None
 
 
 def may_share_secrets(asked: str, target: str) -> bool:
@@ -41,5 +61,8 @@ def may_share_secrets(asked: str, target: str) -> bool:
     """
     if origin(asked) == origin(target):
         return urlsplit(asked).scheme == urlsplit(target).scheme
-    (host, port), (other, other_port) = origin(asked), origin(target)
+    here, there = origin(asked), origin(target)
+    if here is None or there is None:
+        return False
+    (host, port), (other, other_port) = here, there
     return host == other and (port, other_port) == (80, 443) and target.startswith("https:")
