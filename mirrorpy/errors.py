@@ -1,6 +1,6 @@
 """Everything mirrorpy raises, as one tree; each branch is one exit status.
 
-MirrorError             70   a fault of mirrorpy's own, where it is none of the others
+MirrorError
 ├── ConfigError            2   the configuration, or the command line
 ├── FetchError             3   upstream could not be reached or did not give a file
 │   ├── NotFound           3   a mirror says that it does not have the file
