@@ -1,6 +1,6 @@
 """Everything mirrorpy raises, as one tree; each branch is one exit status.
 
-MirrorError
+MirrorError             70   a fault of mirrorpy's own, where it is none of these
 ├── ConfigError            2   the configuration, or the command line
 ├── FetchError             3   upstream could not be reached or did not give a file
 │   ├── NotFound           3   a mirror says that it does not have the file
@@ -21,7 +21,7 @@ import re
 from typing import ClassVar
 from urllib.parse import unquote
 
-_USERINFO = re.compile(r"(?<=://)[^/?#\s]*@")
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def one_line(text: str) -> str:

@@ -165,7 +165,7 @@ def test_exit_status_page_has_every_kind_under_its_code():
 
 
 def test_architecture_page_draws_the_tree_of_errors():
-    tree = re.search(r"MirrorError\n(?:[├└│].*\n)+", f"{errors.__doc__}\n")
+    tree = re.search(r"MirrorError .*\n(?:[├└│].*\n)+", f"{errors.__doc__}\n")
     assert tree
     assert tree[0] in (TOP / "docs/explanation/architecture.md").read_text(encoding="utf-8")
 

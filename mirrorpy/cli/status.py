@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirrorpy.cli.text import age_text, size_text
+from mirrorpy.errors import one_line
 from mirrorpy.mirror import RepoStatus, select_repositories, status_of
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def row(line: RepoStatus, now: float) -> tuple[str, ...]:
     state = line.state
     name = line.id if line.configured else f"{line.id} (not configured)"
     success = time.strftime("%Y-%m-%d %H:%M", time.localtime(state.last_success)) if state.last_success else "never"
-    return (
+    cells = (
         name,
         state.revision or "-",
         f"{state.packages:,}",
@@ -73,6 +74,7 @@ def row(line: RepoStatus, now: float) -> tuple[str, ...]:
         "; ".join(state.warnings) or "-",
         state.error or "-",
     )
+    return tuple(map(one_line, cells))
 
 
 def _utc(seconds: float) -> str | None:

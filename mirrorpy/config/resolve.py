@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from mirrorpy.config.model import Connection, FileOptions, Options, RepoOptions, Repository
 from mirrorpy.errors import redact
@@ -178,11 +179,19 @@ def _environment(name: str, key: str, environ: Mapping[str, str]) -> str:
 
 
 def _check_url(url: str, key: str) -> str:
-    if not url.lower().startswith(SCHEMES) or not url.isprintable() or " " in url:
+    if not url.lower().startswith(SCHEMES) or not url.isprintable() or " " in url or not _has_host(url):
         raise _Wrong(key, f"{redact(url)!r} is no http://, https:// or file:// URL")
     if unknown := re.search(r"\$\{?(\w+)", url):
         raise _Wrong(key, f"{redact(url)!r} has the variable {unknown[1]!r}, which `vars` does not give")
     return url
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "file" or (bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False
 
 
 def _check_path(path: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 BLOCK = 256 * 1024
 MEMORY_LIMIT = 256 * 1024**2
 """Bytes that a decoder may take for its window or dictionary; `xz -9` takes 65 MiB, `zstd --ultra` 128."""
+ZSTD_PIECE = 512
 MAX_RATIO = 1000
 RATIO_FLOOR = 64 * 1024**2
 ZCK_MAGIC = b"\0ZCK1"
@@ -83,8 +84,8 @@ def _iter_zstd(source: BinaryIO, head: bytes) -> Iterator[bytes]:
                 data = source.read(BLOCK)
                 if not data:
                     raise RepodataError("compressed metadata ends in the middle")
-            # A small piece of input bounds what one call can unpack.
-            piece, data = data[:4096], data[4096:]
+            # Four bytes can unpack to 128 KiB, so the piece bounds what one call does.
+            piece, data = data[:ZSTD_PIECE], data[ZSTD_PIECE:]
             yield frame.decompress(piece)
         data = frame.unused_data + data or source.read(BLOCK)
 

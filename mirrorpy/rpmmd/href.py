@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_SEGMENT = 255
 """Bytes of one name, on every Linux filesystem."""
 MAX_HREF = 2048
+"""Bytes; Linux takes 4,096 for a whole path."""
 MAX_DEPTH = 64
 RESERVED = ".mirrorpy"
 INDEX_FILES = ("repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/repomd.xml.key")
@@ -60,8 +61,9 @@ def _check_unusual(href: str) -> None:
         raise UnsafeHref("href names a folder", href=href)
     if len(parts) > MAX_DEPTH:
         raise UnsafeHref(f"href has more than {MAX_DEPTH} folders", href=href[:120] + "…")
-    if len(href) > MAX_HREF or any(len(part.encode()) > MAX_SEGMENT for part in parts):
-        raise UnsafeHref(f"href has a name of more than {MAX_SEGMENT} bytes", href=href[:120] + "…")
+    if len(href.encode()) > MAX_HREF or any(len(part.encode()) > MAX_SEGMENT for part in parts):
+        cause = f"href has more than {MAX_HREF} bytes, or a name of more than {MAX_SEGMENT}"
+        raise UnsafeHref(cause, href=href[:120] + "…")
 
 
 def check_tree(paths: Mapping[str, object]) -> None:

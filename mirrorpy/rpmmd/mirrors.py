@@ -6,6 +6,7 @@ unknown hash types too; either document may stand behind either kind of URL, so 
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import re
 from dataclasses import dataclass
@@ -55,7 +56,9 @@ def parse_mirrors(data: bytes, variables: Mapping[str, str]) -> MirrorList:
         RepodataError: It is neither, names no mirror that can be used, or holds the server's own error.
     """
     head = data[:1024].lstrip()
-    if head.startswith((b"<?xml", b"<metalink", b"\xef\xbb\xbf<", b"<!--")):
+    if head.startswith(
+        (b"<?xml", b"<metalink", b"<!--", codecs.BOM_UTF8 + b"<", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    ):
         return parse_metalink(data)
     return parse_mirrorlist(data, variables)
 
@@ -66,7 +69,7 @@ def parse_mirrorlist(data: bytes, variables: Mapping[str, str]) -> MirrorList:
     Raises:
         RepodataError: No line can be used; the server's own words are quoted where it says why.
     """
-    text = data.decode("utf-8", "replace")
+    text = data.decode("utf-8-sig", "replace")
     if "<html" in text[:2048].lower():
         raise RepodataError("is an HTML page, not a mirrorlist")
     baseurls: list[str] = []

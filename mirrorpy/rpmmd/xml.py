@@ -33,8 +33,10 @@ def translated(name: str) -> Iterator[None]:
     try:
         yield
     except etree.XMLSyntaxError as error:
-        line = error.lineno or 0
-        raise RepodataError(f"{name} is not well-formed XML at line {line}: {error.msg}") from error
+        # Where the parser gave up is at times told by its log alone.
+        last = error.error_log[-1] if len(error.error_log) else None
+        line, cause = (error.lineno, error.msg) if error.lineno or last is None else (last.line, last.message)
+        raise RepodataError(f"{name} is not well-formed XML at line {line}: {cause}") from error
     except (UnicodeError, LookupError, ValueError) as error:
         raise RepodataError(f"{name} is not readable XML: {error}") from error
 

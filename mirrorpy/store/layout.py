@@ -8,6 +8,7 @@ root/.mirrorpy/incoming/ID/       downloads under way
 
 from __future__ import annotations
 
+import calendar
 import os
 import re
 import time
@@ -20,12 +21,21 @@ if TYPE_CHECKING:
     from mirrorpy.rpmmd.model import Checksum
 
 STATE = ".mirrorpy"
+_FORMAT = "%Y%m%dT%H%M%SZ"
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
 
 
 def stamp_of(seconds: int) -> str:
     """Return a generation's stamp for a time in seconds since the epoch."""
-    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+    return time.strftime(_FORMAT, time.gmtime(seconds))
+
+
+def seconds_of(stamp: str) -> int | None:
+    """Return a stamp's time in seconds since the epoch; None of what is no time."""
+    try:
+        return calendar.timegm(time.strptime(stamp, _FORMAT))
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +125,4 @@ class Place:
         """Return the stamp of a generation of this path; None if the name is none."""
         prefix = f".{self.name}."
         stamp = name[len(prefix) :] if name.startswith(prefix) else ""
-        return stamp if _STAMP.fullmatch(stamp) else None
+        return stamp if _STAMP.fullmatch(stamp) and seconds_of(stamp) is not None else None

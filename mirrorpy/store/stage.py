@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import calendar
 import contextlib
 import os
 import shutil
-import time
 from typing import TYPE_CHECKING
 
 from mirrorpy.store.durable import (
@@ -18,7 +16,7 @@ from mirrorpy.store.durable import (
     translated,
 )
 from mirrorpy.store.generation import Generation, published_generation
-from mirrorpy.store.layout import stamp_of
+from mirrorpy.store.layout import seconds_of, stamp_of
 from mirrorpy.store.manifest import write_manifest
 from mirrorpy.store.pool import file_size
 
@@ -138,12 +136,5 @@ def next_stamp(published: Generation | None, newest: Iterable[Generation], now: 
     taken = [generation.stamp for generation in newest] + ([published.stamp] if published else [])
     latest = max(taken, default="")
     if latest >= stamp_of(seconds):
-        seconds = _seconds(latest) + 1
+        seconds = (seconds_of(latest) or seconds) + 1
     return stamp_of(seconds), seconds
-
-
-def _seconds(stamp: str) -> int:
-    try:
-        return calendar.timegm(time.strptime(stamp, "%Y%m%dT%H%M%SZ"))
-    except (ValueError, OverflowError):
-        return 0

@@ -1,0 +1,1 @@
+"""Tests of one module each: tables, no network, no other program."""
