@@ -22,6 +22,10 @@ check: $(VENV)/developing
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
+# Peak memory and time at 70,000 packages; a few minutes.
+bench: $(VENV)/developing packages
+	$(BIN)/python -m tests.benchmarks.memory
+
 # The real programs that tests run against; where there is no apt-get, or no right to it, tests say what they lack.
 packages:
 	@missing=; for program in dnf createrepo_c rpm nginx rsync; do \

@@ -181,6 +181,8 @@ def _environment(name: str, key: str, environ: Mapping[str, str]) -> str:
 def _check_url(url: str, key: str) -> str:
     if not url.lower().startswith(SCHEMES) or not url.isprintable() or " " in url or not _has_host(url):
         raise _Wrong(key, f"{redact(url)!r} is no http://, https:// or file:// URL")
+    if key == "baseurl" and ("?" in url or "#" in url):
+        raise _Wrong(key, f"{redact(url)!r} has a query or a fragment, below which nothing can lie")
     if unknown := re.search(r"\$\{?(\w+)", url):
         raise _Wrong(key, f"{redact(url)!r} has the variable {unknown[1]!r}, which `vars` does not give")
     return url

@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 REPOMD_HREF = "repodata/repomd.xml"
 SCHEMES = ("https://", "http://", "file://")
 MAX_MIRRORS = 500
+_XML_STARTS = (
+    b"<?xml",
+    b"<metalink",
+    b"<!--",
+    codecs.BOM_UTF8 + b"<",
+    codecs.BOM_UTF16_LE + b"<\0",
+    codecs.BOM_UTF16_BE + b"\0<",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +64,7 @@ def parse_mirrors(data: bytes, variables: Mapping[str, str]) -> MirrorList:
         RepodataError: It is neither, names no mirror that can be used, or holds the server's own error.
     """
     head = data[:1024].lstrip()
-    if head.startswith(
-        (b"<?xml", b"<metalink", b"<!--", codecs.BOM_UTF8 + b"<", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    ):
+    if head.startswith(_XML_STARTS):
         return parse_metalink(data)
     return parse_mirrorlist(data, variables)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lxml import etree
 
@@ -34,8 +34,8 @@ def translated(name: str) -> Iterator[None]:
         yield
     except etree.XMLSyntaxError as error:
         # Where the parser gave up is at times told by its log alone.
-        last = error.error_log[-1] if len(error.error_log) else None
-        line, cause = (error.lineno, error.msg) if error.lineno or last is None else (last.line, last.message)
+        log: Any = error.error_log
+        line, cause = (log[-1].line, log[-1].message) if not error.lineno and len(log) else (error.lineno, error.msg)
         raise RepodataError(f"{name} is not well-formed XML at line {line}: {cause}") from error
     except (UnicodeError, LookupError, ValueError) as error:
         raise RepodataError(f"{name} is not readable XML: {error}") from error

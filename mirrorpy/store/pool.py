@@ -85,6 +85,10 @@ class Pool:
         trusted = self._trust and (file.size is not None or self.trust_unsized)
         return size if trusted or self._proves(key) else None
 
+    def holds(self, key: Checksum, size: int) -> bool:
+        """Tell whether an object is there with its size and, where nothing is trusted, its checksum."""
+        return file_size(self.path(key)) == size and (self._trust or self._proves(key))
+
     def _proves(self, key: Checksum) -> bool:
         if key not in self._proved:
             with contextlib.suppress(OSError):
@@ -148,8 +152,9 @@ class Pool:
             os.link(path, target, follow_symlinks=False)
         except FileExistsError:
             if not os.path.samefile(path, target):
-                os.link(path, _unfinished(target), follow_symlinks=False)
-                os.rename(_unfinished(target), target)
+                unfinished = _unfinished(target)
+                os.link(path, unfinished, follow_symlinks=False)
+                os.rename(unfinished, target)
         os.chmod(target, FILE_MODE)
         self._proved[key] = True
         self.promise(promised, key)
@@ -162,8 +167,11 @@ class Pool:
 
 
 def _unfinished(target: str) -> str:
-    """Return a name beside a pool object that nobody else uses; a sweep removes what a crash leaves of it."""
-    return f"{target}{UNFINISHED}{os.getpid()}-{threading.get_ident()}"
+    """Return a free name beside a pool object that nobody else uses; a sweep removes what a crash leaves of it."""
+    name = f"{target}{UNFINISHED}{os.getpid()}-{threading.get_ident()}"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)
+    return name
 
 
 def iter_unused(layout: Layout) -> Iterator[tuple[str, int]]:

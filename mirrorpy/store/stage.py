@@ -18,7 +18,6 @@ from mirrorpy.store.durable import (
 from mirrorpy.store.generation import Generation, published_generation
 from mirrorpy.store.layout import seconds_of, stamp_of
 from mirrorpy.store.manifest import write_manifest
-from mirrorpy.store.pool import file_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,10 +70,11 @@ class Stage:
     def carry(self, entry: Entry, pool: Pool, old: Generation | None) -> bool:
         """Put a retired file into the generation, from the pool or the generation before; False if neither has it."""
         with translated(f"cannot carry {entry.path}"):
-            if entry.key is not None and file_size(pool.path(entry.key)) == entry.size:
+            if entry.key is not None and pool.holds(entry.key, entry.size):
                 pool.link(entry.key, self._target(entry.path))
                 return True
-            if old is None or old.damage(entry):
+            same = pool.path(entry.key) if entry.key else ""
+            if old is None or old.damage(entry) or os.path.exists(same):
                 return False
             os.link(f"{old.folder}/{entry.path}", self._target(entry.path), follow_symlinks=False)
         return True

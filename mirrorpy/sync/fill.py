@@ -61,6 +61,8 @@ class Filler:
         self._downloaded = downloaded
         self._barren = 0
         self._landed: list[Partial] = []
+        self.filled = 0
+        """Files that went into the pool so far."""
 
     def fill(self, files: Iterable[RemoteFile], check: Callable[[Partial], None] | None = None) -> Outcome:
         """Download files, each claimed by one repository of the run; what others claimed is waited for last.
@@ -74,8 +76,9 @@ class Filler:
         rest = list({file.checksum: file for file in files}.values())
         self._watch.expect(self._repo_id, len(rest), sum(file.size or 0 for file in rest))
         while rest:
-            mine = [file for file in rest if self._claims.claim(file.checksum)]
-            claimed = {file.checksum for file in mine}
+            claimed = {file.checksum for file in rest if self._claims.claim(file.checksum)}
+            # Another repository may have brought a file just before the claim to it.
+            mine = [file for file in rest if file.checksum in claimed and file not in self._pool]
             try:
                 self._download(mine, check, outcome)
             finally:
@@ -91,7 +94,7 @@ class Filler:
 
         pending = 0
         try:
-            for result in unordered(files, work, min(self._width, len(files))):
+            for result in unordered(files, work, max(1, min(self._width, len(files)))):
                 if isinstance(result, tuple):
                     self._fail(*result, outcome)
                     continue
@@ -143,6 +146,7 @@ class Filler:
         if not self._landed:
             return
         landed, self._landed = self._landed, []
+        self.filled += len(landed)
         with translated("cannot keep what was downloaded"):
             for partial in landed:
                 self._pool.promise(partial.file.checksum, partial.key)

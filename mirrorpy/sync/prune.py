@@ -88,7 +88,7 @@ def sweep_pool(layout: Layout, *, owed_only: bool = False) -> Freed | None:
 def forget_repository(repo_id: str, layout: Layout, config: Config) -> Freed:
     """Drop everything of a repository that left the configuration, or what it left at former paths.
 
-    A path at which the configuration publishes something by now, or above or below which it does, is left alone.
+    A path at which the configuration publishes something by now is left alone.
 
     Raises:
         LockHeld: A sync of it is under way.
@@ -100,7 +100,7 @@ def forget_repository(repo_id: str, layout: Layout, config: Config) -> Freed:
     with lock_repository(own.lock), share_pool(layout):
         state = read_state(own.state)
         for path in {state.path, *state.former_paths} - {""}:
-            if not any(_overlap(path, repo.path) for repo in config.repos):
+            if all(path != repo.path for repo in config.repos):
                 freed.add(_remove_published(layout.place(path), own, layout))
         with translated("cannot remove the repository's state"):
             if configured:
@@ -109,11 +109,6 @@ def forget_repository(repo_id: str, layout: Layout, config: Config) -> Freed:
             else:
                 _remove_state(own)
     return freed
-
-
-def _overlap(path: str, other: str) -> bool:
-    """Tell whether one of two published paths is the other, or lies inside it."""
-    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
 def _remove_published(place: Place, own: RepoLayout, layout: Layout) -> Freed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 from dataclasses import dataclass, field
@@ -10,16 +11,16 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import LocalError
 from mirrorpy.plan import Entry
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
-from mirrorpy.rpmmd.model import Kind
+from mirrorpy.rpmmd.model import Checksum, Kind
 from mirrorpy.store.durable import sync_folder, translated
 from mirrorpy.store.generation import Freed, Generation, drop_generation, list_generations, superseded
+from mirrorpy.store.pool import hash_file
 from mirrorpy.store.stage import Stage, next_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mirrorpy.plan import Plan
-    from mirrorpy.rpmmd.model import Checksum
     from mirrorpy.store.layout import Layout, Place, RepoLayout
     from mirrorpy.store.pool import Pool
 
@@ -54,7 +55,16 @@ def audit_published(published: Generation | None, pool: Pool, grace: float, now:
             audit.bytes += entry.size
         object_path = pool.path(entry.key) if same_inode and entry.key else None
         audit.whole = audit.whole and published.damage(entry, object_path) is None
+        if same_inode and audit.whole:
+            audit.whole = _proved(entry, published, pool)
     return audit
+
+
+def _proved(entry: Entry, published: Generation, pool: Pool) -> bool:
+    """Hash what no plan looks at: index files, and retired ones."""
+    if entry.kind is Kind.INDEX and entry.promised is not None:
+        return hash_file(f"{published.folder}/{entry.path}", entry.promised.algorithm) == [entry.promised.value]
+    return entry.retired is None or entry.key is None or pool.holds(entry.key, entry.size)
 
 
 @dataclass(slots=True)
@@ -113,10 +123,14 @@ def publish_entries(
             done.warnings.append(f"retired file {entry.path} is gone before its time")
     for path, data in indexes.items():
         stage.write(path, data, seconds)
-    index_entries = [Entry(path, len(data), Kind.INDEX, None, None) for path, data in indexes.items()]
+    index_entries = [Entry(path, len(data), Kind.INDEX, _sha256(data), None) for path, data in indexes.items()]
     kept = (entry for entry in entries() if entry.path not in lost)
     done.generation = stage.publish(stamp, itertools.chain(kept, index_entries))
     return done
+
+
+def _sha256(data: bytes) -> Checksum:
+    return Checksum("sha256", hashlib.sha256(data).hexdigest())
 
 
 def read_indexes_of(published: Generation) -> dict[str, bytes] | None:
@@ -125,19 +139,22 @@ def read_indexes_of(published: Generation) -> dict[str, bytes] | None:
     for entry in published.entries():
         if entry.kind is Kind.INDEX:
             data = published.read(entry.path)
-            if data is None or len(data) != entry.size:
+            if data is None or len(data) != entry.size or entry.promised not in (None, _sha256(data)):
                 return None
             found[entry.path] = data
     return found if REPOMD_HREF in found else None
 
 
-def drop_superseded(layout: Layout, place: Place, own: RepoLayout, keep: int) -> Freed:
-    """Remove generations past keep; the pool's files that nothing needs any more are left to `sweep_pool`.
+def drop_superseded(
+    layout: Layout, place: Place, own: RepoLayout, keep: int, later: Iterable[Generation] = ()
+) -> Freed:
+    """Remove generations past keep, and those that are later than the one that was published until now.
 
-    That a sweep is owed is written down first, so that a killed run's successor does it.
+    The pool's files that nothing needs any more are left to `sweep_pool`. That a sweep is owed is written down first, so
+    that a killed run's successor does it.
     """
     freed = Freed()
-    old = superseded(place, own, keep)
+    old = list(dict.fromkeys([*later, *superseded(place, own, keep)]))
     if old:
         with translated("cannot write"):
             os.close(os.open(sweep_marker(layout), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))

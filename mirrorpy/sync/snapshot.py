@@ -65,11 +65,12 @@ def known_timestamp(repomd: Repomd, now: float) -> int:
     return repomd.timestamp if repomd.timestamp <= now + CLOCK_SLACK else 0
 
 
-def read_snapshot(upstream: Upstream, known: Known, *, allow_rollback: bool) -> Snapshot:
+def read_snapshot(upstream: Upstream, known: Known, *, allow_rollback: bool, with_indexes: bool) -> Snapshot:
     """Find the state of upstream to follow, mirror by mirror.
 
     A mirror whose repomd.xml is older than the published one, or not one that the metalink vouches for, is passed over.
-    Where all are older, the answer is the published state itself, with a warning.
+    Where all are older, the answer is the published state itself, with a warning. The signature of a new state comes
+    from the same mirror, at once: a moment later it may be another state's.
 
     Raises:
         FetchError: No mirror gave a repomd.xml.
@@ -94,6 +95,8 @@ def read_snapshot(upstream: Upstream, known: Known, *, allow_rollback: bool) -> 
         except UpstreamError as error:
             error.url = error.url or document.url
             raise
+        if with_indexes and snapshot.changed:
+            read_indexes(upstream, snapshot)
         return snapshot
 
     try:
@@ -140,7 +143,7 @@ def read_indexes(upstream: Upstream, snapshot: Snapshot) -> None:
 
 def _optional(upstream: Upstream, base: str, href: str) -> bytes | None:
     try:
-        document = upstream.persist(lambda mirror: upstream.read(mirror, href, cap=SIGNATURE_CAP), [base])
+        document = upstream.read(base, href, cap=SIGNATURE_CAP)
     except FetchError as error:
         if error.retryable:
             raise

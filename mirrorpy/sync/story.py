@@ -91,6 +91,7 @@ class _Sync:
         self.missing: set[str] = set()
         self.published: Generation | None = None
         self.spool: str | None = None
+        self.later: list[Generation] = []
 
     def run(self) -> RepoReport:
         started = time.monotonic()
@@ -153,7 +154,12 @@ class _Sync:
             self._step("asking upstream")
             self.upstream.resolve()
             known = recall(self.published, self.state, self.repo, self.clock())
-            snapshot = read_snapshot(self.upstream, known, allow_rollback=self.options.allow_rollback)
+            snapshot = read_snapshot(
+                self.upstream,
+                known,
+                allow_rollback=self.options.allow_rollback,
+                with_indexes=not self.options.dry_run,
+            )
             with contextlib.suppress(_Restart):
                 self._bring(snapshot)
                 return
@@ -185,24 +191,25 @@ class _Sync:
         self._step("downloading")
         self._judge(self.filler.fill(plan.fetch), snapshot)
         self._leave_out(plan)
-        if audit.whole and not plan.changes and not snapshot.changed:
+        if audit.whole and not plan.changes and not snapshot.changed and not self.filler.filled:
             self._unchanged(snapshot, plan.packages, len(plan.files), audit.bytes)
             return
         self._publish(plan, snapshot)
 
     def _bring_indexes(self, snapshot: Snapshot) -> None:
-        """Get repomd.xml's signature at once, while it is still this one's; a published one is published again.
+        """See that repomd.xml's signature is this one's; a published one is published again.
 
         Raises:
             _Restart: The signature may be another state's.
         """
         if self.options.dry_run:
             return
-        whole = None if snapshot.changed or self.published is None else read_indexes_of(self.published)
-        if whole is not None:
-            snapshot.indexes.update(whole)
-            return
-        read_indexes(self.upstream, snapshot)
+        if not snapshot.changed:
+            whole = read_indexes_of(self.published) if self.published else None
+            if whole is not None:
+                snapshot.indexes.update(whole)
+                return
+            self.upstream.persist(lambda _: read_indexes(self.upstream, snapshot), [snapshot.base])
         if snapshot.indexes and has_moved(self.upstream, snapshot):
             raise _Restart
 
@@ -233,8 +240,8 @@ class _Sync:
             self.report.warnings.append("metadata has xml:base: clients go there and not to this mirror")
         rules = Rules(self.repo.grace, self.repo.max_shrink, self.options.allow_shrink)
         previous = self.published.entries() if self.published else ()
-        newer = later_generations(self.published, self.place, self.own)
-        served = itertools.chain.from_iterable(generation.entries() for generation in newer)
+        self.later = later_generations(self.published, self.place, self.own)
+        served = itertools.chain.from_iterable(generation.entries() for generation in self.later)
         plan = plan_sync(files, self.pool, previous, rules, self.clock(), served)
         plan.fetch = [file for file in plan.fetch if not self._recovers(file)]
         return plan
@@ -316,7 +323,7 @@ class _Sync:
     def _tidy(self) -> None:
         """Remove what neither clients nor the next run need."""
         clear_leftovers(self.own)
-        freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep)
+        freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep, self.later)
         self.report.pruned = Moved(freed.files, freed.bytes)
         if self.pool.weak != self.weak:
             with translated("cannot write"):

@@ -137,7 +137,11 @@ class Session:
             # Not through a client, whose cookie jar takes no URL without a host.
             return self._files.handle_request(httpx.Request("GET", url, headers=dict(headers)))
         client = self._client(scheme, trusted=trusted)
-        return client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
+        try:
+            return client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
+        except ValueError as error:
+            # The standard library's part in httpx (cookies, IDNA) has its own idea of a URL.
+            raise FetchError(f"cannot be requested: {error}", url=redact(url)) from error
 
     def close(self) -> None:
         """Close every connection."""
