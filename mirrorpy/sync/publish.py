@@ -150,8 +150,8 @@ def drop_superseded(
 ) -> Freed:
     """Remove generations past keep, and those that are later than the one that was published until now.
 
-    The pool's files that nothing needs any more are left to `sweep_pool`. That a sweep is owed is written down first, so
-    that a killed run's successor does it.
+    The pool's files that nothing needs any more are left to `sweep_pool`. That a sweep is owed is written down first,
+    so that a killed run's successor does it.
     """
     freed = Freed()
     old = list(dict.fromkeys([*later, *superseded(place, own, keep)]))

@@ -69,9 +69,8 @@ def measure(config: pathlib.Path, label: str) -> None:
     process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - began
     cpu = usage.ru_utime + usage.ru_stime
-    print(
-        f"{label:12} exit {process.returncode}  wall {wall:6.2f} s  CPU {cpu:6.2f} s  peak {usage.ru_maxrss / 1024:6.1f} MB"
-    )
+    peak = usage.ru_maxrss / 1024
+    print(f"{label:12} exit {process.returncode}  wall {wall:6.2f} s  CPU {cpu:6.2f} s  peak {peak:6.1f} MB")
 
 
 def main() -> None:
