@@ -21,6 +21,7 @@ import re
 from typing import ClassVar
 from urllib.parse import unquote
 
+MAX_MESSAGE = 2000
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
@@ -52,8 +53,10 @@ class MirrorError(Exception):
         parts = [self.url] if self.url and self.url not in self.cause else []
         if self.href and self.href not in unquote(self.url or "") and self.href not in self.cause:
             parts.append(self.href)
-        text = ": ".join([*parts, self.cause])
-        return one_line(f"{text}; {self.hint}" if self.hint else text)
+        text = one_line(": ".join([*parts, self.cause]))
+        # What upstream wrote may be megabytes long.
+        text = text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
+        return f"{text}; {one_line(self.hint)}" if self.hint else text
 
     def __str__(self) -> str:
         return self.message

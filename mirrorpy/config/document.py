@@ -12,6 +12,7 @@ from mirrorpy.errors import ConfigError, one_line
 if TYPE_CHECKING:
     from pathlib import Path
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
 MAX_NODES = 200_000
 """Values after aliases are expanded; a bomb has billions."""
 
@@ -71,6 +72,9 @@ class _Builder:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(child, f"{path}[{index}]") for index, child in enumerate(node.value)]
+        if ".vars." in path and node.tag in _NUMBERS:
+            # A release of 5.10 is no number.
+            return node.value
         try:
             return self._scalars.construct_object(node)
         except Exception as error:  # PyYAML's constructors raise whatever a bad value makes them

@@ -53,7 +53,7 @@ class RepoOptions(Options, kw_only=True, forbid_unknown_fields=True):
     baseurl: Strings | None = None
     mirrorlist: str | None = None
     metalink: str | None = None
-    vars: dict[str, str | int | float | list[str | int | float]] = {}
+    vars: dict[str, Strings] = {}
 
 
 class FileOptions(Options, kw_only=True, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""From the file's options to repositories: inheritance, the `vars` matrix, secrets, and rules between entries."""
+"""From the file's options to repositories: inheritance, the `vars` matrix, and rules between entries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from mirrorpy.config.connection import Wrong, resolve_connection
 from mirrorpy.config.model import Connection, FileOptions, Options, RepoOptions, Repository
 from mirrorpy.errors import redact
 from mirrorpy.rpmmd.mirrors import SCHEMES, expand
@@ -22,8 +23,6 @@ REPO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
 MAX_NAME = 200
 """Bytes of a path's segment; a generation's name adds its time, and 255 is the filesystem's bound."""
 MAX_MATRIX = 10_000
-MAX_TIMEOUT = 86_400
-_ENV = re.compile(r"\$\{(\w+)\}", re.ASCII)
 _LATER = {
     "repo_gpgcheck": "signatures are not checked by this version",
     "gpgcheck": "signatures are not checked by this version",
@@ -46,24 +45,16 @@ def resolve_repositories(
         try:
             for repo in _expand_entry(entry, options, environ, folder):
                 if repo.id in places:
-                    raise _Wrong("id", f"{repo.id!r} is taken by {places[repo.id]} already")
+                    raise Wrong("id", f"{repo.id!r} is taken by {places[repo.id]} already")
                 places[repo.id] = place
                 repos.append(repo)
-        except _Wrong as wrong:
+        except Wrong as wrong:
             problems.append(f"{document.place(f'{place}.{wrong.key}')}: {wrong.problem}")
     problems.extend(
         f"{document.place(f'{places[inner.id]}.path')}: {inner.path!r} lies inside {outer.path!r} of {outer.id!r}"
         for outer, inner in _nested(repos)
     )
     return repos
-
-
-class _Wrong(Exception):
-    """One option of one entry is wrong."""
-
-    def __init__(self, key: str, problem: str) -> None:
-        super().__init__(problem)
-        self.key, self.problem = key, problem
 
 
 def _check_later(options: Options, document: Document, prefix: str, problems: list[str]) -> None:
@@ -81,13 +72,13 @@ def _expand_entry(
     names = list(entry.vars)
     choices = [_texts(entry.vars[name]) for name in names]
     if any(not choice for choice in choices):
-        raise _Wrong("vars", "a variable has no value")
+        raise Wrong("vars", "a variable has no value")
     size = 1
     for choice in choices:
         size *= len(choice)
     if size > MAX_MATRIX:
-        raise _Wrong("vars", f"multiplies to {size} repositories")
-    connection = _connection(entry, top, environ, folder)
+        raise Wrong("vars", f"multiplies to {size} repositories")
+    connection = resolve_connection(entry, top, environ, folder)
     for values in itertools.product(*choices):
         yield _repository(entry, top, dict(zip(names, values, strict=True)), connection)
 
@@ -101,10 +92,10 @@ def _repository(
 ) -> Repository:
     repo_id = expand(entry.id, variables)
     if not REPO_ID.fullmatch(repo_id) or len(repo_id) > MAX_NAME:
-        raise _Wrong("id", f"{repo_id!r} is not of the form [A-Za-z0-9][A-Za-z0-9._:+-]*")
+        raise Wrong("id", f"{repo_id!r} is not of the form [A-Za-z0-9][A-Za-z0-9._:+-]*")
     sources = [key for key in ("baseurl", "mirrorlist", "metalink") if getattr(entry, key)]
     if len(sources) != 1:
-        raise _Wrong("id" if not sources else sources[1], "needs one of baseurl, mirrorlist and metalink")
+        raise Wrong("id" if not sources else sources[1], "needs one of baseurl, mirrorlist and metalink")
     urls = [_check_url(expand(url, variables), sources[0]) for url in dict.fromkeys(_texts(getattr(entry, sources[0])))]
     defaults = Repository(id=repo_id, path=repo_id)
 
@@ -132,59 +123,13 @@ def _repository(
     )
 
 
-def _connection(entry: RepoOptions, top: FileOptions, environ: Mapping[str, str], folder: str) -> Connection:
-    def pick(key: str) -> str | None:
-        own = getattr(entry, key)
-        value = own if own is not None else getattr(top, key)
-        return None if value is None else str(value)
-
-    def secret(key: str, text: str | None) -> str | None:
-        return None if text is None else _ENV.sub(lambda match: _environment(match[1], key, environ), text)
-
-    def file(key: str) -> str | None:
-        name = pick(key)
-        if name is None:
-            return None
-        path = os.path.join(folder, os.path.expanduser(name))
-        if not os.access(path, os.R_OK):
-            raise _Wrong(key, f"{path} cannot be read")
-        return path
-
-    headers = entry.headers if entry.headers is not None else top.headers or {}
-    timeout = entry.timeout if entry.timeout is not None else top.timeout
-    if timeout is not None and not 0 < timeout <= MAX_TIMEOUT:
-        raise _Wrong("timeout", f"has to be more than 0 and at most {MAX_TIMEOUT} seconds")
-    for name, value in headers.items():
-        if not (f"{name}{value}".isascii() and f"{name}{value}".isprintable() and name):
-            raise _Wrong(f"headers.{name}", "is no header: only printable ASCII is")
-    sslverify = entry.sslverify if entry.sslverify is not None else top.sslverify
-    return Connection(
-        timeout=Connection().timeout if timeout is None else float(timeout),
-        proxy=secret("proxy", pick("proxy")),
-        username=secret("username", pick("username")),
-        password=secret("password", pick("password")),
-        sslverify=True if sslverify is None else sslverify,
-        sslcacert=file("sslcacert"),
-        sslclientcert=file("sslclientcert"),
-        sslclientkey=file("sslclientkey"),
-        user_agent=pick("user_agent"),
-        headers=tuple((name, secret("headers", value) or "") for name, value in headers.items()),
-    )
-
-
-def _environment(name: str, key: str, environ: Mapping[str, str]) -> str:
-    if name not in environ:
-        raise _Wrong(key, f"the environment has no {name}")
-    return environ[name]
-
-
 def _check_url(url: str, key: str) -> str:
     if not url.lower().startswith(SCHEMES) or not url.isprintable() or " " in url or not _has_host(url):
-        raise _Wrong(key, f"{redact(url)!r} is no http://, https:// or file:// URL")
+        raise Wrong(key, f"{redact(url)!r} is no http://, https:// or file:// URL")
     if key == "baseurl" and ("?" in url or "#" in url):
-        raise _Wrong(key, f"{redact(url)!r} has a query or a fragment, below which nothing can lie")
+        raise Wrong(key, f"{redact(url)!r} has a query or a fragment, below which nothing can lie")
     if unknown := re.search(r"\$\{?(\w+)", url):
-        raise _Wrong(key, f"{redact(url)!r} has the variable {unknown[1]!r}, which `vars` does not give")
+        raise Wrong(key, f"{redact(url)!r} has the variable {unknown[1]!r}, which `vars` does not give")
     return url
 
 
@@ -199,11 +144,11 @@ def _has_host(url: str) -> bool:
 def _check_path(path: str) -> str:
     parts = path.rstrip("/").split("/")
     if path.startswith("/") or not path.isprintable() or any(part in ("", ".", "..") for part in parts):
-        raise _Wrong("path", f"{path!r} is no path below root")
+        raise Wrong("path", f"{path!r} is no path below root")
     if any(part.startswith(".") or len(part.encode()) > MAX_NAME for part in parts):
-        raise _Wrong("path", f"{path!r} has a name that is hidden or longer than {MAX_NAME} bytes")
+        raise Wrong("path", f"{path!r} has a name that is hidden or longer than {MAX_NAME} bytes")
     if "$" in path:
-        raise _Wrong("path", f"{path!r} has a variable that `vars` does not give")
+        raise Wrong("path", f"{path!r} has a variable that `vars` does not give")
     return "/".join(parts)
 
 

@@ -26,8 +26,8 @@ def iter_deltas(source: Readable, name: str) -> Iterator[RemoteFile]:
     """Yield each delta RPM that the unpacked document promises.
 
     Raises:
-        RepodataError: Malformed, or a delta without a file name or a valid checksum.
-        UnsafeHref: A delta's location leaves the repository.
+        RepodataError: Malformed, or a delta without a valid checksum.
+        UnsafeHref: A delta's location is missing or leaves the repository.
     """
 
     def check_root(root: _Element) -> None:

@@ -41,8 +41,8 @@ def iter_primary(source: Readable, count: PrimaryCount | None = None) -> Iterato
     """Yield each package of an unpacked primary.xml as the file it promises, in order.
 
     Raises:
-        RepodataError: Malformed, or a package without a location or a valid checksum.
-        UnsafeHref: A package's location leaves the repository.
+        RepodataError: Malformed, or a package without a valid checksum.
+        UnsafeHref: A package's location is missing or leaves the repository.
     """
     seen = count if count is not None else PrimaryCount()
 

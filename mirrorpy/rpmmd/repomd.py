@@ -24,8 +24,8 @@ def parse_repomd(data: bytes) -> Repomd:
     """Read repomd.xml.
 
     Raises:
-        RepodataError: Malformed, no primary, or a record without a location or a valid checksum.
-        UnsafeHref: A record's location leaves the repository.
+        RepodataError: Malformed, no primary, or a record without a valid checksum.
+        UnsafeHref: A record's location is missing or leaves the repository.
     """
     root = parse_document(data, "repomd.xml")
     if root.tag != f"{_NS}repomd":

@@ -154,14 +154,18 @@ def drop_superseded(
     so that a killed run's successor does it.
     """
     freed = Freed()
-    old = list(dict.fromkeys([*later, *superseded(place, own, keep)]))
-    if old:
+    _drop(list(later), layout, freed)
+    _drop(superseded(place, own, keep), layout, freed)
+    return freed
+
+
+def _drop(generations: list[Generation], layout: Layout, freed: Freed) -> None:
+    if generations:
         with translated("cannot write"):
             os.close(os.open(sweep_marker(layout), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
             sync_folder(layout.state)
-    for generation in old:
+    for generation in generations:
         freed.add(drop_generation(generation))
-    return freed
 
 
 def sweep_marker(layout: Layout) -> str:

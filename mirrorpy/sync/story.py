@@ -7,12 +7,12 @@ import itertools
 import logging
 import tempfile
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import MirrorError, NotFound, UpstreamError, UpstreamMoving, redact
+from mirrorpy.errors import MirrorError, UpstreamMoving, redact
 from mirrorpy.plan import Plan, Rules, collect, plan_sync
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
-from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import translated
 from mirrorpy.store.generation import later_generations, published_generation
 from mirrorpy.store.lock import lock_repository, share_pool
@@ -32,6 +32,7 @@ from mirrorpy.sync.publish import (
 )
 from mirrorpy.sync.records import Records, lacking_records, open_check, recover
 from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_planned, tell_retired, tell_unchanged
+from mirrorpy.sync.shortfall import Restart, Shortfall
 from mirrorpy.sync.snapshot import Snapshot, has_moved, promised_files, read_indexes, read_snapshot
 from mirrorpy.upstream import Upstream
 
@@ -43,17 +44,12 @@ if TYPE_CHECKING:
     from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout
     from mirrorpy.sync.claims import Claims
-    from mirrorpy.sync.fill import Outcome
     from mirrorpy.sync.publish import Audit
     from mirrorpy.sync.report import Options, Watch
     from mirrorpy.upstream import Network
 
 MAX_RESTARTS = 3
 logger = logging.getLogger(__name__)
-
-
-class _Restart(Exception):
-    """Upstream published something else meanwhile."""
 
 
 def sync_repository(
@@ -70,28 +66,26 @@ def sync_repository(
     return _Sync(repo, layout, network, options, claims, watch, clock).run()
 
 
+@dataclass
 class _Sync:
     """One run for one repository."""
 
-    def __init__(
-        self,
-        repo: Repository,
-        layout: Layout,
-        network: Network,
-        options: Options,
-        claims: Claims,
-        watch: Watch,
-        clock: Callable[[], float],
-    ) -> None:
-        self.repo, self.layout, self.network, self.options = repo, layout, network, options
-        self.claims, self.watch, self.clock = claims, watch, clock
-        self.own, self.place = layout.repo(repo.id), layout.place(repo.path)
-        self.report = RepoReport(id=repo.id, path=repo.path)
-        self.upstream = Upstream(repo, network)
-        self.missing: set[str] = set()
+    repo: Repository
+    layout: Layout
+    network: Network
+    options: Options
+    claims: Claims
+    watch: Watch
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        self.own, self.place = self.layout.repo(self.repo.id), self.layout.place(self.repo.path)
+        self.report = RepoReport(id=self.repo.id, path=self.repo.path)
+        self.upstream = Upstream(self.repo, self.network)
+        self.shortfall = Shortfall(self.repo, self.upstream, self.report)
         self.published: Generation | None = None
-        self.spool: str | None = None
         self.later: list[Generation] = []
+        self.spool: str | None = None
 
     def run(self) -> RepoReport:
         started = time.monotonic()
@@ -150,7 +144,7 @@ class _Sync:
             probe_place(self.layout, self.place, self.own)
         self.published = published_generation(self.place, self.own)
         for _ in range(MAX_RESTARTS + 1):
-            self.missing.clear()
+            self.shortfall.missing.clear()
             self._step("asking upstream")
             self.upstream.resolve()
             known = recall(self.published, self.state, self.repo, self.clock())
@@ -160,7 +154,7 @@ class _Sync:
                 allow_rollback=self.options.allow_rollback,
                 with_indexes=not self.options.dry_run,
             )
-            with contextlib.suppress(_Restart):
+            with contextlib.suppress(Restart):
                 self._bring(snapshot)
                 return
             logger.info("%s: upstream changed meanwhile; starting again with what is here", self.repo.id)
@@ -189,8 +183,8 @@ class _Sync:
             return
         check_space(self.layout, plan.fetch_bytes)
         self._step("downloading")
-        self._judge(self.filler.fill(plan.fetch), snapshot)
-        self._leave_out(plan)
+        self.shortfall.judge(self.filler.fill(plan.fetch), snapshot)
+        self.shortfall.leave_out(plan)
         if audit.whole and not plan.changes and not snapshot.changed and not self.filler.filled:
             self._unchanged(snapshot, plan.packages, len(plan.files), audit.bytes)
             return
@@ -200,7 +194,7 @@ class _Sync:
         """See that repomd.xml's signature is this one's; a published one is published again.
 
         Raises:
-            _Restart: The signature may be another state's.
+            Restart: The signature may be another state's.
         """
         if self.options.dry_run:
             return
@@ -211,7 +205,7 @@ class _Sync:
                 return
             self.upstream.persist(lambda _: read_indexes(self.upstream, snapshot), [snapshot.base])
         if snapshot.indexes and has_moved(self.upstream, snapshot):
-            raise _Restart
+            raise Restart
 
     def _settled(self, snapshot: Snapshot, audit: Audit) -> bool:
         """Tell whether nothing changed, there or here or in the configuration, so that no metadata need be read."""
@@ -233,8 +227,8 @@ class _Sync:
         if not self.options.dry_run:
             lacking = [file for file in lacking_records(repomd, self.pool) if not self._recovers(file)]
             check_space(self.layout, sum(file.size or 0 for file in lacking))
-            self._judge(self.filler.fill(lacking, lambda partial: open_check(repomd, partial)), snapshot)
-        records = Records(self.pool, self.upstream, self.missing, self.spool)
+            self.shortfall.judge(self.filler.fill(lacking, lambda partial: open_check(repomd, partial)), snapshot)
+        records = Records(self.pool, self.upstream, self.shortfall.missing, self.spool)
         files = collect(promised_files(repomd, records.open, self.report.warnings))
         if any(file.location_base for file in files.values()):
             self.report.warnings.append("metadata has xml:base: clients go there and not to this mirror")
@@ -249,46 +243,6 @@ class _Sync:
     def _recovers(self, file: RemoteFile) -> bool:
         return recover(file, self.published, self.pool, keep=not self.options.dry_run)
 
-    def _judge(self, outcome: Outcome, snapshot: Snapshot) -> None:
-        """Decide what failures mean: start again, publish without, or give up.
-
-        Raises:
-            _Restart: Upstream has moved on.
-            MirrorError: The worst failure, with the number of the others.
-        """
-        if not outcome.failures:
-            return
-        if has_moved(self.upstream, snapshot):
-            raise _Restart
-        fatal = [error for file, error in outcome.failures if not self._does_without(file, error, snapshot)]
-        if fatal:
-            worst = next((error for error in fatal if isinstance(error, UpstreamError)), fatal[0])
-            if len(fatal) > 1:
-                worst.cause += f" (and {len(fatal) - 1} more files failed; -v names them)"
-            raise worst
-
-    def _does_without(self, file: RemoteFile, error: MirrorError, snapshot: Snapshot) -> bool:
-        """Publish without a file that no mirror has, where that is allowed.
-
-        A delta RPM always is: clients do without, and real repositories list ones that they do not have.
-        """
-        primary = snapshot.repomd.record("primary")
-        allowed = file.kind is Kind.DELTA or (self.repo.allow_missing and (primary is None or file is not primary.file))
-        if not allowed or not isinstance(error, NotFound):
-            return False
-        self.missing.add(file.path)
-        self.report.warnings.append(f"published without {file.href}: {error.message}")
-        return True
-
-    def _leave_out(self, plan: Plan) -> None:
-        """Take what no mirror has out of the plan, under every name."""
-        gone = {plan.files[path].checksum for path in self.missing if path in plan.files}
-        for path in [path for path, file in plan.files.items() if file.checksum in gone]:
-            file = plan.files.pop(path)
-            plan.packages -= file.kind is Kind.PACKAGE
-            plan.new -= 1
-        plan.fetch = [file for file in plan.fetch if file.checksum not in gone]
-
     def _publish(self, plan: Plan, snapshot: Snapshot) -> None:
         self._step("publishing")
         done = publish_entries(
@@ -302,7 +256,7 @@ class _Sync:
             self.clock(),
         )
         report, self.published = self.report, done.generation
-        remember_publication(self.state, self.repo, done.generation, self.missing)
+        remember_publication(self.state, self.repo, done.generation, self.shortfall.missing)
         keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
         report.outcome, report.generation = "updated", done.generation.name
         report.packages, report.bytes = plan.packages, done.bytes
@@ -316,7 +270,7 @@ class _Sync:
         tell_unchanged(self.report, self.published.name if self.published else None, packages, files, size)
         if not self.options.dry_run:
             if self.published is not None:
-                remember_publication(self.state, self.repo, self.published, self.missing)
+                remember_publication(self.state, self.repo, self.published, self.shortfall.missing)
             keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
             self._tidy()
 
