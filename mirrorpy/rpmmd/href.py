@@ -32,8 +32,8 @@ def check_href(href: str | None, kind: Kind) -> str:
     reposync, applied to the path's segments and not to its prefix, so that a sibling folder never passes.
 
     Raises:
-        UnsafeHref: There is none, it is absolute, has a `..`, a control character or a name that is too long, or claims a place
-            that belongs to mirrorpy or to the metadata.
+        UnsafeHref: There is none, it is absolute, has a `..`, a control character or a name that is too long, or claims
+            a place that belongs to mirrorpy or to the metadata.
     """
     if not href:
         raise UnsafeHref("has no location")

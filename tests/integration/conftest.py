@@ -1,15 +1,26 @@
 """Fixtures: web servers, upstreams and installations of mirrorpy."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from .installation import Mirror
-from .programs import real_program
+from .programs import NO_DATA, real_program
 from .upstream import Upstream
 from .webserver import Nginx, Serve
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where MIRRORPY_REQUIRE_REAL=1, fail what is skipped for another want than that of the real repositories."""
+    report = yield
+    if report.skipped and os.environ.get("MIRRORPY_REQUIRE_REAL") == "1" and NO_DATA not in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"may not be skipped here: {report.longrepr}"
+    return report
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ TOP = Path(__file__).parents[2]
 SYSTEM_FOLDERS = ["/usr/sbin", "/sbin"]
 """Where nginx and mount are, which an ordinary user's PATH lacks."""
 
+NO_DATA = "no real repositories here"
+
 QUERY = "%{name} %{epoch} %{version} %{release} %{arch} %{downloadsize} %{buildtime} %{sourcerpm} %{summary}"
 
 
@@ -38,7 +40,7 @@ def real_data(name: str) -> Path:
     """A folder of the collection of real repositories; the test is skipped where there is none."""
     folder = data_folder() / name
     if not folder.is_dir():
-        pytest.skip(f"no real repositories here: {folder} is not there (set MIRRORPY_DATA)")
+        pytest.skip(f"{NO_DATA}: {folder} is not there (set MIRRORPY_DATA)")
     return folder
 
 

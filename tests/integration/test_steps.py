@@ -9,7 +9,7 @@ import pytest
 
 from .installation import Mirror
 from .listing import REPOMD, differing, files_below, listing_of, parse_repomd
-from .programs import real_data
+from .programs import NO_DATA, real_data
 from .webserver import Serve
 
 CHECKSUM = re.compile(r"[0-9a-f]{40,128}-")
@@ -19,7 +19,7 @@ def steps() -> list[Path]:
     """The states, oldest first."""
     found = sorted(path for path in real_data("repos/yumrepos").iterdir() if path.is_dir())
     if not found:
-        pytest.skip("the collection has no steps")
+        pytest.skip(f"{NO_DATA}: the collection has no steps")
     return found
 
 
