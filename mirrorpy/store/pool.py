@@ -130,9 +130,13 @@ class Pool:
         """
         target = self.path(key)
         make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
-        unfinished = _unfinished(target)
-        os.link(path, unfinished, follow_symlinks=False)
-        os.rename(unfinished, target)
+        try:
+            os.link(path, target, follow_symlinks=False)
+        except FileExistsError:
+            if not os.path.samefile(path, target):
+                unfinished = _unfinished(target)
+                os.link(path, unfinished, follow_symlinks=False)
+                os.rename(unfinished, target)
         self._proved[key] = True
 
     def take(self, path: str, promised: Checksum, *, keep: bool = True) -> bool:
@@ -146,17 +150,8 @@ class Pool:
         key = promised if promised.strong else Checksum(KEY_ALGORITHM, proof)
         if not keep:
             return True
-        target = self.path(key)
-        make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
-        try:
-            os.link(path, target, follow_symlinks=False)
-        except FileExistsError:
-            if not os.path.samefile(path, target):
-                unfinished = _unfinished(target)
-                os.link(path, unfinished, follow_symlinks=False)
-                os.rename(unfinished, target)
-        os.chmod(target, FILE_MODE)
-        self._proved[key] = True
+        self.install(path, key)
+        os.chmod(self.path(key), FILE_MODE)
         self.promise(promised, key)
         return True
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mirrorpy.upstream import Upstream
 
 COMMIT_BYTES = 1024**3
-COMMIT_FILES = 20_000
+COMMIT_FILES = 5_000
 """How much may be downloaded before it is made durable; a power cut costs a hashing of this at most."""
 GIVE_UP_AFTER = 16
 """Files in a row that upstream does not give for its own reasons; the rest would take hours to fail one by one."""

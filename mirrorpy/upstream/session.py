@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import re
-import ssl
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,8 +12,8 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from mirrorpy import __version__
-from mirrorpy.errors import ConfigError, FetchError, NotFound, redact
+from mirrorpy.errors import FetchError, NotFound, redact
+from mirrorpy.upstream.clients import Clients
 from mirrorpy.upstream.local import FileTransport
 from mirrorpy.upstream.url import may_share_secrets
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 10
 DRAIN_CAP = 64 * 1024
-NO_PROXY = ("", "_none_")
-"""Values of `proxy` that switch off the environment's proxy too; the second is dnf.conf's."""
 _REDIRECTS = (301, 302, 303, 307, 308)
 _RETRYABLE = frozenset({408, 421, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 _NEVER_AGAIN = re.compile(r"CERTIFICATE|certificate|WRONG_VERSION|UNSUPPORTED_PROTOCOL|HANDSHAKE_FAILURE|ALERT")
@@ -58,48 +55,9 @@ class Session:
     """The connections for one set of connection settings, shared by all threads."""
 
     def __init__(self, connection: Connection, lanes: Lanes, transport: httpx.BaseTransport | None = None) -> None:
-        self._connection = connection
+        self._clients = Clients(connection, transport)
         self._lanes = lanes
-        self._transport = transport
         self._files = FileTransport()
-        self._clients: dict[tuple[str, bool], httpx.Client] = {}
-        self._lock = threading.Lock()
-
-    def _client(self, scheme: str, *, trusted: bool) -> httpx.Client:
-        """Return the client for a scheme; the untrusted one has no secrets, for hosts that a redirect named."""
-        with self._lock:
-            client = self._clients.get((scheme, trusted))
-            if client is None:
-                client = self._clients[scheme, trusted] = self._new_client(scheme, trusted)
-            return client
-
-    def _new_client(self, scheme: str, trusted: bool) -> httpx.Client:
-        settings = self._connection
-        agent = settings.user_agent or f"mirrorpy/{__version__}"
-        headers = {"User-Agent": agent, "Accept-Encoding": "identity", "Accept": "*/*"}
-        auth = None
-        direct = settings.proxy in NO_PROXY
-        if trusted:
-            headers.update(settings.headers)
-            if settings.username is not None:
-                auth = httpx.BasicAuth(settings.username, settings.password or "")
-        try:
-            return httpx.Client(
-                transport=self._transport,
-                verify=tls_context(settings, trusted) if scheme == "https" and not self._transport else False,
-                proxy=None if self._transport or direct else settings.proxy,
-                headers=headers,
-                auth=auth,
-                timeout=httpx.Timeout(settings.timeout, pool=None),
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30),
-                trust_env=self._transport is None and not direct,
-            )
-        except ImportError as error:
-            raise ConfigError("a SOCKS proxy needs the package socksio", hint="pip install httpx[socks]") from error
-        except (httpx.InvalidURL, ValueError) as error:
-            raise ConfigError(
-                f"proxy {redact(settings.proxy or '')!r} cannot be used: {type(error).__name__}"
-            ) from error
 
     @contextlib.contextmanager
     def open(
@@ -114,39 +72,42 @@ class Session:
         """
         asked = url
         for _ in range(MAX_REDIRECTS + 1):
-            with self._lanes.enter(url), translated(url):
-                tally.count_request()
-                response = self._send(url, headers, trusted=any(may_share_secrets(known, url) for known in named))
-                try:
-                    if response.status_code not in _REDIRECTS:
-                        if response.status_code >= 400 and response.status_code != 416:
-                            _drain(response)
-                        check_status(response, url)
-                        yield response
-                        return
-                    target = _redirected(response, url)
-                    _drain(response)
-                finally:
-                    response.close()
+            tally.count_request()
+            with self._lanes.enter(url), translated(url), self._send(url, headers, named) as response:
+                if response.status_code not in _REDIRECTS:
+                    if response.status_code >= 400 and response.status_code != 416:
+                        _drain(response)
+                    check_status(response, url)
+                    yield response
+                    return
+                target = _redirected(response, url)
+                _drain(response)
             url = target
         raise FetchError(f"redirects more than {MAX_REDIRECTS} times", url=redact(asked))
 
-    def _send(self, url: str, headers: Mapping[str, str], *, trusted: bool) -> httpx.Response:
-        scheme = urlsplit(url).scheme
-        if scheme == "file":
+    @contextlib.contextmanager
+    def _send(self, url: str, headers: Mapping[str, str], named: Sequence[str]) -> Iterator[httpx.Response]:
+        """Send one request, and close its answer in the end."""
+        if url.startswith("file:"):
             # Not through a client, whose cookie jar takes no URL without a host.
-            return self._files.handle_request(httpx.Request("GET", url, headers=dict(headers)))
-        client = self._client(scheme, trusted=trusted)
-        try:
-            return client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
-        except ValueError as error:
-            # The standard library's part in httpx (cookies, IDNA) has its own idea of a URL.
-            raise FetchError(f"cannot be requested: {error}", url=redact(url)) from error
+            with contextlib.closing(
+                self._files.handle_request(httpx.Request("GET", url, headers=dict(headers)))
+            ) as found:
+                yield found
+            return
+        trusted = any(may_share_secrets(known, url) for known in named)
+        with self._clients.borrow(urlsplit(url).scheme, trusted=trusted) as client:
+            try:
+                response = client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
+            except ValueError as error:
+                # The standard library's part in httpx (cookies, IDNA) has its own idea of a URL.
+                raise FetchError(f"cannot be requested: {error}", url=redact(url)) from error
+            with contextlib.closing(response):
+                yield response
 
     def close(self) -> None:
         """Close every connection."""
-        for client in self._clients.values():
-            client.close()
+        self._clients.close()
 
 
 class Tally:
@@ -166,29 +127,6 @@ class Tally:
         """Count one more attempt after a failure."""
         with self._lock:
             self.retries += 1
-
-
-def tls_context(settings: Connection, trusted: bool) -> ssl.SSLContext:
-    """Return TLS settings: the system's authorities, or sslcacert's; a client certificate for trusted hosts only.
-
-    Raises:
-        ConfigError: A certificate file is none.
-    """
-    context = ssl.create_default_context()
-    if not settings.sslcacert and not context.cert_store_stats()["x509_ca"]:
-        context = httpx.create_ssl_context()
-    if not settings.sslverify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    try:
-        if settings.sslcacert:
-            context = context if not settings.sslverify else ssl.create_default_context(cafile=settings.sslcacert)
-        if settings.sslclientcert and trusted:
-            context.load_cert_chain(settings.sslclientcert, settings.sslclientkey, lambda: "")
-    except (OSError, ValueError) as error:
-        name = settings.sslcacert if "cafile" in str(error) else settings.sslclientcert or settings.sslcacert
-        raise ConfigError(f"{name}: is no certificate that can be used: {error}") from error
-    return context
 
 
 def _drain(response: httpx.Response) -> None:
