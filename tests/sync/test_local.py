@@ -133,7 +133,7 @@ REFUSALS: dict[str, tuple[str, int, Callable[..., bool]]] = {
     "disk full in a download": ("write", errno.ENOSPC, lambda _fd, data: len(data) == 1000),
     "quota in a download": ("write", errno.EDQUOT, lambda _fd, data: len(data) == 1000),
     "error of the disk": ("write", errno.EIO, lambda _fd, data: len(data) == 1000),
-    "no inode for the pool": ("rename", errno.ENOSPC, lambda _one, two: "/pool/" in two),
+    "no room for a name in the pool": ("link", errno.ENOSPC, lambda _one, two: "/pool/" in two),
     "no links": ("link", errno.EPERM, lambda *_: True),
     "no links from the pool": ("link", errno.EPERM, lambda one, _two: "/pool/" in one),
     "no symbolic links": ("symlink", errno.EPERM, lambda *_: True),
