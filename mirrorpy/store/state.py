@@ -29,6 +29,8 @@ class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
     bytes: int = 0
     missing: list[str] = []
     """What upstream promises and does not have, published without it (allow_missing)."""
+    signature_due: float = 0.0
+    """Until when a signature that seems not to be made yet is asked for again."""
     last_run: float = 0.0
     last_success: float = 0.0
     warnings: list[str] = []

@@ -7,6 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError, MirrorError, UpstreamError, redact
+from mirrorpy.rpmmd.href import INDEX_FILES
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.repomd import parse_repomd
 from mirrorpy.store.durable import translated
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from mirrorpy.store.generation import Generation
     from mirrorpy.sync.report import RepoReport
     from mirrorpy.upstream import Upstream
+
+
+SIGNATURE_PATIENCE = 86_400
+"""Seconds; longer than anybody takes to sign, and not for ever, as some upload the signature first."""
 
 
 def recall(published: Generation | None, state: RepoState, repo: Repository, now: float) -> Known:
@@ -32,9 +37,10 @@ def recall(published: Generation | None, state: RepoState, repo: Repository, now
         timestamp = known_timestamp(parse_repomd(data), now)
     except UpstreamError:
         return Known()
+    signed = published.read(INDEX_FILES[1]) is not None
     if not current or state.fingerprint != repo.fingerprint:
-        return Known(data, timestamp)
-    return Known(data, timestamp, state.upstream, state.etag, state.last_modified)
+        return Known(data, timestamp, signed=signed)
+    return Known(data, timestamp, state.upstream, state.etag, state.last_modified, signed)
 
 
 def keep_validators(state: RepoState, snapshot: Snapshot, upstream: Upstream, repo: Repository, now: float) -> None:
@@ -57,6 +63,11 @@ def keep_validators(state: RepoState, snapshot: Snapshot, upstream: Upstream, re
     state.upstream, state.etag, state.last_modified = redact(snapshot.base), etag, last_modified
     state.repomd_sha256, state.revision = snapshot.sha256, snapshot.repomd.revision
     state.timestamp = known_timestamp(snapshot.repomd, now)
+
+
+def remember_signature(state: RepoState, snapshot: Snapshot, now: float) -> None:
+    """Note whether repomd.xml was published before its signature was made, as publishers do who sign last."""
+    state.signature_due = now + SIGNATURE_PATIENCE if snapshot.unsigned_yet else 0.0
 
 
 def remember_publication(state: RepoState, repo: Repository, generation: Generation, missing: set[str]) -> None:

@@ -7,10 +7,10 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import LockHeld
+from mirrorpy.errors import LocalError, LockHeld
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import is_there, translated
-from mirrorpy.store.generation import Freed, drop_generation, list_generations, published_generation
+from mirrorpy.store.generation import Freed, drop_generation, list_generations, published_generation, superseded
 from mirrorpy.store.lock import lock_repository, own_pool, share_pool
 from mirrorpy.store.pool import Pool, iter_unused
 from mirrorpy.store.stage import clear_stage
@@ -31,7 +31,7 @@ def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
         LocalError: This machine refuses.
     """
     own, place = layout.repo(repo.id), layout.place(repo.path)
-    if not is_there(own.folder):
+    if not is_there(own.folder) or not _has_work(place, own, repo, now):
         return Freed()
     with lock_repository(own.lock), share_pool(layout):
         published = published_generation(place, own)
@@ -57,6 +57,17 @@ def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
             with translated("cannot write"):
                 write_state(own.state, state)
         return drop_superseded(layout, place, own, repo.keep)
+
+
+def _has_work(place: Place, own: RepoLayout, repo: Repository, now: float) -> bool:
+    """Look before locking, so that a sync that starts just now is not turned away for nothing."""
+    try:
+        published = published_generation(place, own)
+        due = published is not None and _retirement_due(published, repo.grace, now)
+        return due or bool(superseded(place, own, repo.keep))
+    except LocalError:
+        # It changes under our eyes; the lock will tell.
+        return True
 
 
 def _retirement_due(published: Generation, grace: float, now: float) -> bool:

@@ -14,6 +14,7 @@ from mirrorpy.rpmmd.href import INDEX_FILES
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.primary import PrimaryCount, iter_primary
 from mirrorpy.rpmmd.repomd import parse_repomd
+from mirrorpy.upstream.transfer import parse_date
 from mirrorpy.upstream.upstream import SIGNATURE_CAP
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Known:
     base: str | None = None
     etag: str | None = None
     last_modified: str | None = None
+    signed: bool = False
+    """Whether a signature is published with it."""
 
 
 @dataclass(slots=True)
@@ -53,6 +56,8 @@ class Snapshot:
     indexes: dict[str, bytes] = field(default_factory=dict)
     """repomd.xml's signature and key, by path, where upstream has them."""
     warnings: list[str] = field(default_factory=list)
+    unsigned_yet: bool = False
+    """Whether its signature seems to be still to come: older than repomd.xml, or gone where there was one."""
 
     @property
     def sha256(self) -> str:
@@ -97,6 +102,7 @@ def read_snapshot(upstream: Upstream, known: Known, *, allow_rollback: bool, wit
             raise
         if with_indexes and snapshot.changed:
             read_indexes(upstream, snapshot)
+            snapshot.unsigned_yet = snapshot.unsigned_yet or (known.signed and not snapshot.indexes)
         return snapshot
 
     try:
@@ -135,13 +141,21 @@ def read_indexes(upstream: Upstream, snapshot: Snapshot) -> None:
         UpstreamError: One is absurdly large.
     """
     for href in INDEX_FILES[1:]:
-        data = _optional(upstream, snapshot.base, href)
-        if data is None:
+        document = _optional(upstream, snapshot.base, href)
+        if document is None or document.data is None:
             return
-        snapshot.indexes[href] = data
+        snapshot.indexes[href] = document.data
+        if href == INDEX_FILES[1] and snapshot.document is not None:
+            snapshot.unsigned_yet = _older(document, snapshot.document)
 
 
-def _optional(upstream: Upstream, base: str, href: str) -> bytes | None:
+def _older(signature: Document, signed: Document) -> bool:
+    """Tell whether a signature was made before what it signs, as its publisher tells it."""
+    one, other = parse_date(signature.last_modified), parse_date(signed.last_modified)
+    return one is not None and other is not None and one < other
+
+
+def _optional(upstream: Upstream, base: str, href: str) -> Document | None:
     try:
         document = upstream.read(base, href, cap=SIGNATURE_CAP)
     except FetchError as error:
@@ -150,7 +164,7 @@ def _optional(upstream: Upstream, base: str, href: str) -> bytes | None:
         return None
     data = document.data or b""
     # Some servers answer everything with a page.
-    return None if not data or data.lstrip()[:1] == b"<" else data
+    return None if not data or data.lstrip()[:1] == b"<" else document
 
 
 def has_moved(upstream: Upstream, snapshot: Snapshot) -> bool:

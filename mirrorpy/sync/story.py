@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import MirrorError, UpstreamMoving, redact
+from mirrorpy.errors import FetchError, MirrorError, UpstreamMoving, redact
 from mirrorpy.plan import Plan, Rules, collect, plan_sync
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.store.durable import translated
@@ -21,7 +21,7 @@ from mirrorpy.store.probe import check_space, prepare_repository, prepare_root, 
 from mirrorpy.store.state import read_state
 from mirrorpy.store.weak import read_weak, write_weak
 from mirrorpy.sync.fill import Filler, clear_leftovers
-from mirrorpy.sync.memory import keep_validators, recall, remember_publication, remember_run
+from mirrorpy.sync.memory import keep_validators, recall, remember_publication, remember_run, remember_signature
 from mirrorpy.sync.publish import (
     audit_published,
     drop_superseded,
@@ -85,6 +85,7 @@ class _Sync:
         self.shortfall = Shortfall(self.repo, self.upstream, self.report)
         self.published: Generation | None = None
         self.later: list[Generation] = []
+        self.resigned = False
         self.spool: str | None = None
 
     def run(self) -> RepoReport:
@@ -185,7 +186,8 @@ class _Sync:
         self._step("downloading")
         self.shortfall.judge(self.filler.fill(plan.fetch), snapshot)
         self.shortfall.leave_out(plan)
-        if audit.whole and not plan.changes and not snapshot.changed and not self.filler.filled:
+        same = audit.whole and not plan.changes and not snapshot.changed
+        if same and not self.filler.filled and not self.resigned:
             self._unchanged(snapshot, plan.packages, len(plan.files), audit.bytes)
             return
         self._publish(plan, snapshot)
@@ -198,7 +200,7 @@ class _Sync:
         """
         if self.options.dry_run:
             return
-        if not snapshot.changed:
+        if not snapshot.changed and not self.resigned:
             whole = read_indexes_of(self.published) if self.published else None
             if whole is not None:
                 snapshot.indexes.update(whole)
@@ -210,7 +212,18 @@ class _Sync:
     def _settled(self, snapshot: Snapshot, audit: Audit) -> bool:
         """Tell whether nothing changed, there or here or in the configuration, so that no metadata need be read."""
         same = not snapshot.changed and self.state.fingerprint == self.repo.fingerprint
-        return same and audit.whole and not self.options.checksum and not self.state.missing
+        calm = same and audit.whole and not self.options.checksum and not self.state.missing
+        return calm and not self._signed_since(snapshot)
+
+    def _signed_since(self, snapshot: Snapshot) -> bool:
+        """Ask once more for a signature that was not made yet when its repomd.xml was published."""
+        if self.published is None or self.options.dry_run or self.clock() > self.state.signature_due:
+            return False
+        with contextlib.suppress(FetchError):
+            read_indexes(self.upstream, snapshot)
+        published = read_indexes_of(self.published) or {}
+        self.resigned = bool(snapshot.indexes) and {REPOMD_HREF: snapshot.data, **snapshot.indexes} != published
+        return self.resigned
 
     def _describe(self, snapshot: Snapshot) -> None:
         report, made = self.report, snapshot.repomd.timestamp
@@ -257,6 +270,7 @@ class _Sync:
         )
         report, self.published = self.report, done.generation
         remember_publication(self.state, self.repo, done.generation, self.shortfall.missing)
+        remember_signature(self.state, snapshot, self.clock())
         keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
         report.outcome, report.generation = "updated", done.generation.name
         report.packages, report.bytes = plan.packages, done.bytes

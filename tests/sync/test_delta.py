@@ -7,7 +7,7 @@ import pytest
 from mirrorpy.sync import Options
 from tests.simulator import REPOMD, Repo, Simulator
 
-from .mirror import Mirror, packages
+from .mirror import HOUR, Mirror, packages
 
 
 def test_first_sync_brings_everything(mirror: Mirror, repo: Repo) -> None:
@@ -218,6 +218,38 @@ def test_signature_and_key_are_published_with_their_repomd(mirror: Mirror, repo:
     repo.publish()
     mirror.updates(repo)
     assert not {*names} & {*mirror.tree()}
+
+
+def test_a_signature_that_is_made_later_is_asked_for_until_it_is_there(mirror: Mirror, repo: Repo) -> None:
+    signature = "repodata/repomd.xml.asc"
+    repo.put(signature, b"of the first state")
+    mirror.updates(repo)
+    repo.publish()
+    mirror.updates(repo)
+
+    repo.asked()
+    mirror.stays(repo)
+    assert repo.asked() == [REPOMD, signature, f"{signature[:-4]}.key"]
+    repo.put(signature, b"of the second state")
+    mirror.updates(repo)
+    assert mirror.tree()[signature] == b"of the second state"
+
+    repo.asked()
+    mirror.stays(repo)
+    assert repo.asked() == [REPOMD]
+
+
+def test_a_signature_that_never_comes_is_given_up_after_a_day(mirror: Mirror, repo: Repo) -> None:
+    repo.put("repodata/repomd.xml.asc", b"of the first state")
+    mirror.updates(repo)
+    repo.drop("repodata/repomd.xml.asc")
+    repo.publish()
+    mirror.updates(repo)
+
+    mirror.now += 25 * HOUR
+    repo.asked()
+    mirror.stays(repo)
+    assert repo.asked() == [REPOMD]
 
 
 def test_a_page_is_no_signature(mirror: Mirror, repo: Repo) -> None:
