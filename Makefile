@@ -1,5 +1,5 @@
 # make demo: see mirrorpy at work, on an upstream that ships with it. make test: run every test. Python 3.11 is enough.
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := dnf dnf-plugins-core createrepo-c rpm nginx-light rsync

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
-from mirrorpy.store.durable import FOLDER_MODE, PRIVATE_MODE, is_there, make_folder, make_folders, translated
+from mirrorpy.store.durable import PRIVATE_MODE, is_there, make_folders, translated
 
 if TYPE_CHECKING:
     from mirrorpy.store.layout import Layout, Place, RepoLayout
@@ -17,14 +17,13 @@ RESERVE = 1024**2
 
 
 def prepare_root(layout: Layout) -> None:
-    """Make root (one level, lest an unmounted disk's place be filled) and its state folder.
+    """Make root and its state folder.
 
     Raises:
-        LocalError: Root's parent is not there, or this user may not write.
+        LocalError: This user may not, or something that is no folder is in the way.
     """
     with translated("cannot make root"):
-        if not os.path.isdir(layout.root):
-            make_folder(layout.root, FOLDER_MODE)
+        make_folders(layout.root, below="/")
         make_folders(layout.state, below=layout.root, mode=PRIVATE_MODE)
 
 
