@@ -99,11 +99,15 @@ def test_a_lock_that_is_held(mirror: Mirror, repo: Repo) -> None:
 def test_a_lock_concerns_one_repository(mirror: Mirror, repo: Repo) -> None:
     second = repo.simulator.mirror(repo, "https://second.test/")
     mirror.updates(repo)
+    repo.publish()
+    mirror.updates(repo)
 
     with lock_repository(mirror.layout.repo("repo").lock):
         mirror.updates(second, id="second")
-        report = mirror.prune(configured(repo), forget=())
+        idle = mirror.prune(configured(repo, keep=2), forget=())
+        report = mirror.prune(configured(repo, keep=1), forget=())
 
+    assert (idle.exit, idle.left) == (0, [])
     assert report.exit == 0
     assert len(report.left) == 1
     assert "repo" in report.left[0]
