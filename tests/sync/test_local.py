@@ -73,13 +73,20 @@ def test_a_parent_that_leads_out_of_root(mirror: Mirror, repo: Repo, tmp_path: P
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-def test_a_root_whose_parent_is_not_there(mirror: Mirror, repo: Repo) -> None:
-    """Lest the place of a disk that is not mounted be filled."""
+def test_a_root_whose_parent_is_not_there_is_made_with_it(mirror: Mirror, repo: Repo) -> None:
     nested = Mirror(mirror.root / "deep" / "down", mirror.simulator)
 
-    assert str(nested.root) in nested.fails(6, repo)
+    nested.updates(repo)
 
-    assert not mirror.root.exists()
+    assert nested.tree() == repo.tree()
+    assert (mirror.root / "deep").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_root_below_what_is_no_folder(mirror: Mirror, repo: Repo) -> None:
+    mirror.root.write_bytes(b"a file")
+    nested = Mirror(mirror.root / "deep", mirror.simulator)
+
+    assert str(mirror.root) in nested.fails(6, repo)
 
 
 def test_a_lock_that_is_held(mirror: Mirror, repo: Repo) -> None:
