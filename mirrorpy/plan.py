@@ -141,8 +141,7 @@ def _retire(plan: Plan, previous: Iterable[Entry], rules: Rules, now: float) -> 
             continue
         if entry.retired is None:
             plan.retired.append(entry)
-        retired = replace(entry, retired=entry.retired or max(1, int(now)))
-        if retired.due(rules.grace) > now and not _in_the_way(entry.path, plan.files):
+        if (retired := _carry(entry, plan, rules, now)) is not None:
             plan.carried.append(retired)
         elif entry.retired is not None:
             plan.expired.append(entry)
@@ -153,11 +152,17 @@ def _retire(plan: Plan, previous: Iterable[Entry], rules: Rules, now: float) -> 
 def _carry_served(plan: Plan, served: Iterable[Entry], rules: Rules, now: float) -> None:
     carried = {entry.path for entry in plan.carried}
     for entry in served:
-        if entry.path not in carried and entry.path not in plan.files and entry.kind is not Kind.INDEX:
-            retired = replace(entry, retired=entry.retired or max(1, int(now)))
-            if retired.due(rules.grace) > now and not _in_the_way(entry.path, plan.files):
-                carried.add(entry.path)
-                plan.carried.append(retired)
+        if entry.kind is Kind.INDEX or entry.path in carried or entry.path in plan.files:
+            continue
+        if (retired := _carry(entry, plan, rules, now)) is not None:
+            carried.add(entry.path)
+            plan.carried.append(retired)
+
+
+def _carry(entry: Entry, plan: Plan, rules: Rules, now: float) -> Entry | None:
+    """Return what upstream dropped as the next generation holds it; None where its time is up or its place is taken."""
+    retired = replace(entry, retired=entry.retired or max(1, int(now)))
+    return retired if retired.due(rules.grace) > now and not _in_the_way(entry.path, plan.files) else None
 
 
 def _in_the_way(path: str, files: dict[str, RemoteFile]) -> bool:

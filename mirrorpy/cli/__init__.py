@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import signal
@@ -89,8 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mirrorpy {__version__}")
     parser.set_defaults(config=None, quiet=False, verbose=False, json=False, log_format="text")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add = functools.partial(
+        commands.add_parser,
+        parents=[common],
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     for command in COMMANDS:
-        command.add_parser(commands, common, EPILOG)
+        command.declare(add)
     return parser
 
 

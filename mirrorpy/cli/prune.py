@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from typing import TYPE_CHECKING
@@ -13,22 +12,17 @@ from mirrorpy.cli.text import files_text, size_text
 from mirrorpy.mirror import prune_all
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
     from mirrorpy.config import Config
 
 logger = logging.getLogger(__name__)
 
 
-def add_parser(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser, epilog: str
-) -> None:
+def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "prune",
-        parents=[common],
-        help="drop what nobody needs any more",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add("prune", help="drop what nobody needs any more")
     parser.add_argument(
         "--forget",
         action="append",

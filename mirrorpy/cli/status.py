@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -14,6 +13,9 @@ from mirrorpy.errors import one_line
 from mirrorpy.mirror import RepoStatus, select_repositories, status_of
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
     from mirrorpy.config import Config
 
 HEADINGS = (
@@ -29,17 +31,9 @@ HEADINGS = (
 )
 
 
-def add_parser(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser, epilog: str
-) -> None:
+def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "status",
-        parents=[common],
-        help="show what is published",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add("status", help="show what is published")
     parser.add_argument("repos", nargs="*", metavar="REPOID", help="which (default: all; globs allowed)")
     parser.set_defaults(run=run)
 

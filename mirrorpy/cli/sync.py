@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import sys
@@ -15,6 +14,9 @@ from mirrorpy.mirror import select_repositories, sync_all
 from mirrorpy.sync import Options
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
     from mirrorpy.config import Config
     from mirrorpy.mirror import RunReport
     from mirrorpy.sync import RepoReport, Watch
@@ -22,17 +24,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def add_parser(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser, epilog: str
-) -> None:
+def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = commands.add_parser(
-        "sync",
-        parents=[common],
-        help="bring repositories up to date",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add("sync", help="bring repositories up to date")
     parser.add_argument("repos", nargs="*", metavar="REPOID", help="which (default: all; globs allowed)")
     parser.add_argument("-n", "--dry-run", action="store_true", help="print what would be done; write nothing")
     parser.add_argument("--checksum", action="store_true", help="trust no size: hash every local file first")

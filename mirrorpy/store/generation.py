@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import stat
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mirrorpy.store.layout import Place, RepoLayout
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Generation:
     """One state of a repository, on disk."""
 
@@ -28,9 +29,9 @@ class Generation:
     folder: str
     manifest: str
 
-    @property
+    @functools.cached_property
     def known(self) -> bool:
-        """Whether its manifest is there, whole."""
+        """Whether its manifest is there, whole; asked of the disk once."""
         return is_whole(self.manifest)
 
     def entries(self) -> Iterator[Entry]:

@@ -141,13 +141,14 @@ class Pool:
 
     def take(self, path: str, promised: Checksum, *, keep: bool = True) -> bool:
         """Link a file of this repository's own tree into the pool, if it is what was promised; or just say so."""
+        algorithms = (promised.algorithm,) if promised.strong else (promised.algorithm, KEY_ALGORITHM)
         try:
-            value, proof = hash_file(path, promised.algorithm, KEY_ALGORITHM)
+            digests = hash_file(path, *algorithms)
         except OSError:
             return False
-        if value != promised.value:
+        if digests[0] != promised.value:
             return False
-        key = promised if promised.strong else Checksum(KEY_ALGORITHM, proof)
+        key = Checksum(algorithms[-1], digests[-1])
         if not keep:
             return True
         self.install(path, key)

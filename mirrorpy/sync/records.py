@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mirrorpy.rpmmd.decode import verify_open
 from mirrorpy.store.durable import translated
 from mirrorpy.store.incoming import Partial
+from mirrorpy.store.pool import file_size
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -39,10 +40,11 @@ def recover(file: RemoteFile, published: Generation | None, pool: Pool, *, keep:
 
     Without keep nothing is taken, and the answer is whether it could be.
     """
-    if published is None:
+    path = f"{published.folder}/{file.path}" if published else ""
+    if published is None or file.size not in (None, file_size(path)):
         return False
     with translated("cannot take a published file into the pool"):
-        return pool.take(f"{published.folder}/{file.path}", file.checksum, keep=keep)
+        return pool.take(path, file.checksum, keep=keep)
 
 
 class Records:

@@ -37,8 +37,8 @@ class Clients:
     @contextlib.contextmanager
     def borrow(self, scheme: str, *, trusted: bool) -> Iterator[httpx.Client]:
         """Lend a client; an untrusted one has no secrets, for hosts that the configuration does not name."""
-        idle = self._idle.setdefault((scheme, trusted), [])
         with self._lock:
+            idle = self._idle.setdefault((scheme, trusted), [])
             client = idle.pop() if idle else None
         client = client or self._new(scheme, trusted=trusted)
         try:
@@ -94,18 +94,23 @@ def tls_context(settings: Connection, *, trusted: bool) -> ssl.SSLContext:
     Raises:
         ConfigError: A certificate file is none.
     """
-    context = ssl.create_default_context()
+    with _certificate(settings.sslcacert):
+        context = ssl.create_default_context(cafile=settings.sslcacert if settings.sslverify else None)
     if not settings.sslcacert and not context.cert_store_stats()["x509_ca"]:
         context = httpx.create_ssl_context()
     if not settings.sslverify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    try:
-        if settings.sslcacert:
-            context = context if not settings.sslverify else ssl.create_default_context(cafile=settings.sslcacert)
-        if settings.sslclientcert and trusted:
+    if settings.sslclientcert and trusted:
+        with _certificate(settings.sslclientcert):
             context.load_cert_chain(settings.sslclientcert, settings.sslclientkey, lambda: "")
-    except (OSError, ValueError) as error:
-        name = settings.sslcacert if "cafile" in str(error) else settings.sslclientcert or settings.sslcacert
-        raise ConfigError(f"{name}: is no certificate that can be used: {error}") from error
     return context
+
+
+@contextlib.contextmanager
+def _certificate(name: str | None) -> Iterator[None]:
+    """Raise what is wrong with a certificate's file as ConfigError, with its name."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{name}: is no certificate that can be used: {error}") from error
