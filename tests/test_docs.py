@@ -126,11 +126,16 @@ def helps(monkeypatch):
     """Return what --help prints, by the command's heading."""
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("NO_COLOR", "1")
-    parser = _parser()
-    found = {"mirrorpy": parser.format_help()}
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            found |= {f"mirrorpy {name}": command.format_help() for name, command in action.choices.items()}
+    found = {}
+
+    def collect(heading, parser):
+        found[heading] = parser.format_help()
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, command in action.choices.items():
+                    collect(f"{heading} {name}", command)
+
+    collect("mirrorpy", _parser())
     return found
 
 

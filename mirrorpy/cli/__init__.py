@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import logging
 import os
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mirrorpy import __version__
-from mirrorpy.cli import prune, status, sync
+from mirrorpy.cli import emit, init, prune, serve, status, sync
 from mirrorpy.cli.logs import set_up_logs
 from mirrorpy.config import find_config, load_config
 from mirrorpy.errors import LocalError, MirrorError
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-COMMANDS = (sync, status, prune)
+    from mirrorpy.config import Config
+
+COMMANDS = (init, sync, status, prune, serve, emit)
 EPILOG = """\
 The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml, the first that is there.
 
@@ -45,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_up_logs(args.log_format, verbose=args.verbose, quiet=args.quiet)
     try:
         _listen_for_signals()
-        config = load_config(find_config(args.config, os.environ), os.environ)
-        status_code: int = args.run(config, args)
+        status_code: int = args.run(*(_config(args) if args.configured else ()), args)
         sys.stdout.flush()
     except MirrorError as error:
         logger.error("%s", error.message)
@@ -59,9 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger.error("standard output: %s", error.strerror)
         return LocalError.exit_status
     except _Ended as ended:
-        logger.error("ended by %s; what was downloaded is kept for the next run", signal.Signals(ended.number).name)
+        logger.error("ended by %s%s", signal.Signals(ended.number).name, args.when_ended)
         return 128 + ended.number
     return status_code
+
+
+def _config(args: argparse.Namespace) -> tuple[Config]:
+    return (load_config(find_config(args.config, os.environ), os.environ),)
 
 
 def _listen_for_signals() -> None:
@@ -89,13 +93,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mirrorpy {__version__}")
     parser.set_defaults(config=None, quiet=False, verbose=False, json=False, log_format="text")
+    parser.set_defaults(configured=True, when_ended="")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    add = functools.partial(
-        commands.add_parser,
-        parents=[common],
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+
+    def add(name: str, within: Any = commands, **options: Any) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = within.add_parser(
+            name, parents=[common], epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+        )
+        return added
+
     for command in COMMANDS:
         command.declare(add)
     return parser

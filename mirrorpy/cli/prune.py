@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirrorpy.cli.text import files_text, size_text
+from mirrorpy.figures import files_text, size_text
 from mirrorpy.mirror import prune_all
 
 if TYPE_CHECKING:

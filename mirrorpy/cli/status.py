@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirrorpy.cli.text import age_text, size_text
 from mirrorpy.errors import one_line
+from mirrorpy.figures import age_text, size_text
 from mirrorpy.mirror import RepoStatus, select_repositories, status_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirrorpy.cli.text import files_text, size_text
+from mirrorpy.figures import files_text, size_text
 from mirrorpy.mirror import select_repositories, sync_all
 from mirrorpy.sync import Options
 
@@ -32,7 +32,7 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("--checksum", action="store_true", help="trust no size: hash every local file first")
     parser.add_argument("--allow-shrink", action="store_true", help="take a repository that shrank past max_shrink")
     parser.add_argument("--allow-rollback", action="store_true", help="take one that is older than what is published")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, when_ended="; what was downloaded is kept for the next run")
 
 
 class _Nobody:

@@ -105,7 +105,12 @@ class Repository:
     throttle: int = 0
     """Bytes a second; 0 is no limit."""
     allow_missing: bool = False
+    gpgkey: tuple[str, ...] = ()
+    """Files of keys, absolute."""
     connection: Connection = Connection()
+    id_template: str = ""
+    """The id before `vars` were put in."""
+    path_template: str = ""
 
     @property
     def fingerprint(self) -> str:

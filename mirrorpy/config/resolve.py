@@ -80,7 +80,7 @@ def _expand_entry(
         raise Wrong("vars", f"multiplies to {size} repositories")
     connection = resolve_connection(entry, top, environ, folder)
     for values in itertools.product(*choices):
-        yield _repository(entry, top, dict(zip(names, values, strict=True)), connection)
+        yield _repository(entry, top, dict(zip(names, values, strict=True)), connection, folder)
 
 
 def _texts(value: object) -> list[str]:
@@ -88,7 +88,7 @@ def _texts(value: object) -> list[str]:
 
 
 def _repository(
-    entry: RepoOptions, top: FileOptions, variables: Mapping[str, str], connection: Connection
+    entry: RepoOptions, top: FileOptions, variables: Mapping[str, str], connection: Connection, folder: str
 ) -> Repository:
     repo_id = expand(entry.id, variables)
     if not REPO_ID.fullmatch(repo_id) or len(repo_id) > MAX_NAME:
@@ -98,6 +98,7 @@ def _repository(
         raise Wrong("id" if not sources else sources[1], "needs one of baseurl, mirrorlist and metalink")
     urls = [_check_url(expand(url, variables), sources[0]) for url in dict.fromkeys(_texts(getattr(entry, sources[0])))]
     defaults = Repository(id=repo_id, path=repo_id)
+    path = entry.id if entry.path is None else entry.path
 
     def pick(key: str, default: T) -> T:
         own = getattr(entry, key)
@@ -106,7 +107,7 @@ def _repository(
 
     return Repository(
         id=repo_id,
-        path=_check_path(repo_id if entry.path is None else expand(entry.path, variables)),
+        path=_check_path(expand(path, variables)),
         baseurls=tuple(urls) if entry.baseurl else (),
         mirrorlist=urls[0] if entry.mirrorlist else None,
         metalink=urls[0] if entry.metalink else None,
@@ -119,7 +120,10 @@ def _repository(
         minrate=int(pick("minrate", defaults.minrate)),
         throttle=int(entry.throttle or 0),
         allow_missing=pick("allow_missing", defaults.allow_missing),
+        gpgkey=tuple(os.path.join(folder, os.path.expanduser(key)) for key in _texts(pick("gpgkey", []))),
         connection=connection,
+        id_template=entry.id,
+        path_template=path,
     )
 
 

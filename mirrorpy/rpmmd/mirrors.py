@@ -91,9 +91,14 @@ def parse_mirrorlist(data: bytes, variables: Mapping[str, str]) -> MirrorList:
 
 def expand(url: str, variables: Mapping[str, str]) -> str:
     """Replace `$name` and `${name}` by yum's variables, leaving unknown ones."""
-    return re.sub(
-        r"\$(?:\{(\w+)\}|(\w+))", lambda match: variables.get(match[1] or match[2], match[0]), url, flags=re.ASCII
-    )
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        # What follows may become a letter, and then a part of the name.
+        unknown = f"${{{name}}}" if url[match.end() : match.end() + 1] == "$" else match[0]
+        return variables.get(name, unknown)
+
+    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, url, flags=re.ASCII)
 
 
 def parse_metalink(data: bytes) -> MirrorList:

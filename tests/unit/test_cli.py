@@ -13,9 +13,9 @@ import pytest
 from mirrorpy import __version__
 from mirrorpy.cli import main
 from mirrorpy.cli.status import row
-from mirrorpy.cli.text import age_text, files_text, size_text
 from mirrorpy.config import load_config
 from mirrorpy.errors import ConfigError
+from mirrorpy.figures import age_text, files_text, size_text
 from mirrorpy.mirror import RepoStatus, select_repositories
 from mirrorpy.store.state import RepoState
 

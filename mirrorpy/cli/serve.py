@@ -1,0 +1,50 @@
+"""`mirrorpy serve`: an embedded, read-only web server of root."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirrorpy.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from mirrorpy.config import Config
+    from mirrorpy.serve import Access
+
+logger = logging.getLogger(__name__)
+
+
+def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = add("serve", help="serve root over HTTP, for a LAN or a trial")
+    parser.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS", help="listen there (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8080, help="listen there; 0 takes a free one (default: 8080)")
+    parser.set_defaults(run=run)
+
+
+def run(config: Config, args: argparse.Namespace) -> int:
+    """Serve until a signal."""
+    try:
+        from mirrorpy.serve import serve  # noqa: PLC0415  # an extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"serve needs {error.name}", hint="run `pip install 'mirrorpy[serve]'`") from error
+
+    def ready(url: str) -> None:
+        if not args.quiet:
+            _say(f"mirrorpy: serving {config.root} at {url}")
+
+    def access(line: Access) -> None:
+        _say(msgspec.json.encode(line).decode() if args.log_format == "json" else str(line))
+
+    serve(config, args.bind, args.port, ready, None if args.quiet else access)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

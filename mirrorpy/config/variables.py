@@ -1,0 +1,66 @@
+"""What yum's variables stand for on this machine: its release, its architecture, and the files of /etc/dnf/vars."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OS_RELEASE = "/etc/os-release"
+FOLDERS = ("/etc/yum/vars", "/etc/dnf/vars")
+MAX_FILE = 65536
+_GIVEN = re.compile(r"(\w+)=([^,\s]*(?:,[^,\s]+)*)", re.ASCII)
+_BY_MAJOR = {"rhel", "centos", "almalinux", "rocky", "ol"}
+"""Their $releasever is the major number."""
+_BASEARCH = {"i486": "i386", "i586": "i386", "i686": "i386", "armv7l": "armhfp"}
+
+
+def given_variables(options: Iterable[str]) -> dict[str, list[str]]:
+    """Read `releasever=8,9` of the command line.
+
+    Raises:
+        ConfigError: One is not of this form.
+    """
+    found: dict[str, list[str]] = {}
+    for option in options:
+        match = _GIVEN.fullmatch(option)
+        if not match:
+            raise ConfigError(f"--var {option!r} is not of the form NAME=VALUE[,VALUE…]")
+        found[match[1]] = match[2].split(",")
+    return found
+
+
+def known_variables() -> dict[str, list[str]]:
+    """Return what is known of this machine; `releasever` only where it is of the RPM world."""
+    machine = platform.machine()
+    found = {"basearch": [_BASEARCH.get(machine, machine)], "arch": [machine]}
+    if releasever := _releasever(_read(OS_RELEASE)):
+        found["releasever"] = [releasever]
+    for folder in FOLDERS:
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            found[name] = [_read(f"{folder}/{name}").strip().partition("\n")[0]]
+    return found
+
+
+def _releasever(os_release: str) -> str | None:
+    values = dict(re.findall(r"""^(ID|ID_LIKE|VERSION_ID)=["']?(.*?)["']?$""", os_release, re.MULTILINE))
+    families = {values.get("ID"), *values.get("ID_LIKE", "").split()}
+    version: str = values.get("VERSION_ID", "")
+    if families & _BY_MAJOR:
+        return version.partition(".")[0] or None
+    return version or None if families & {"fedora", "suse", "opensuse"} else None
+
+
+def _read(name: str) -> str:
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(MAX_FILE).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,87 @@
+"""A virtual host of Apache httpd 2.4: root, static, with the cache headers that clients need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mirrorpy.emit.words import HEADER, plain, quoted
+from mirrorpy.rpmmd.freshness import ASK, CHECKSUM_NAME, FOREVER, METADATA
+from mirrorpy.rpmmd.media import MEDIA_TYPES
+from mirrorpy.store.layout import STATE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIGURATION = """\
+{header}
+# For /etc/httpd/conf.d/mirrorpy.conf (Debian: sites-enabled, and `a2enmod headers`).
+{listen}<VirtualHost {address}:{port}>
+    {server_name}
+    DocumentRoot {root}
+    TraceEnable Off
+
+    <Directory {root}>
+        # The published name is a link.
+        Options Indexes FollowSymLinks
+        AllowOverride None
+        Require all granted
+        DirectoryIndex disabled
+        IndexOptions FancyIndexing HTMLTable NameWidth=* SuppressDescription
+        IndexIgnore .??*
+        <IfModule mod_allowmethods.c>
+            AllowMethods GET HEAD
+        </IfModule>
+        <IfModule mod_mime.c>
+            # A .gz is served as it is, not as something that was packed for the way.
+            RemoveEncoding .gz .bz2 .xz .zst
+{types}
+        </IfModule>
+    </Directory>
+
+    # mirrorpy's own state.
+    <LocationMatch "/\\.{state}(/|$)">
+        Require all denied
+    </LocationMatch>
+
+    <IfModule mod_headers.c>
+        # Metadata changes under its name: repomd.xml, its signature, primary.xml.gz where it has a plain name.
+        <LocationMatch "{metadata}">
+            Header set Cache-Control "{ask}"
+        </LocationMatch>
+        # A name that carries its checksum never means anything else.
+        <LocationMatch "/{checksum_name}">
+            Header set Cache-Control "{forever}"
+        </LocationMatch>
+    </IfModule>
+</VirtualHost>
+"""
+
+
+def apache_conf(root: Path, bind: str | None, port: int, server_name: str | None) -> str:
+    """Return a virtual host, with a Listen line unless it is port 80 of every address, which Apache has already.
+
+    Raises:
+        ConfigError: The root cannot stand there: Apache takes `*`, `?`, `[` and `${` for patterns and variables.
+    """
+    address = plain(bind, "--bind", "Apache", ' <>"') if bind else None
+    if address and ":" in address:
+        address = f"[{address}]"
+    listen = f"Listen {f'{address}:' if address else ''}{port}\n"
+    name = plain(server_name, "--server-name", "Apache", ' <>"') if server_name else None
+    return CONFIGURATION.format(
+        header=HEADER.format("apache"),
+        listen=listen if address or port != 80 else "",
+        address=address or "*",
+        port=port,
+        server_name=f"ServerName {name}" if name else "# ServerName mirror.example.org",
+        root=quoted(plain(root, "root", "Apache", "*?[$")),
+        types="\n".join(
+            f"            AddType {kind} {' '.join(f'.{suffix}' for suffix in suffixes)}"
+            for kind, suffixes in MEDIA_TYPES.items()
+        ),
+        state=STATE.removeprefix("."),
+        metadata=METADATA,
+        ask=ASK,
+        checksum_name=f"[^/]*{CHECKSUM_NAME}",
+        forever=FOREVER,
+    )

@@ -1,0 +1,47 @@
+"""A file for /etc/cron.d, crontab(5) with a user's column."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from mirrorpy.emit.times import crontab_fields
+from mirrorpy.emit.words import HEADER, plain
+from mirrorpy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?", re.ASCII)
+
+
+def check_user(user: str) -> str:
+    """Return a user's name.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not _USER.fullmatch(user):
+        raise ConfigError(f"--user {user!r} is no name of a user")
+    return user
+
+
+def cron_file(command: Sequence[str], at: str, user: str, mailto: str) -> str:
+    """Return the file; command is the words of a quiet sync, and only what they print is mailed.
+
+    Raises:
+        ConfigError: The times, the user or the address are none.
+    """
+    line = " ".join(shlex.quote(plain(word, "the command's word", "cron")) for word in command)
+    jobs = [f"{fields} {check_user(user)} {line}".replace("%", "\\%") for fields in crontab_fields(at)]
+    return "\n".join(
+        [
+            HEADER.format("cron"),
+            "# For /etc/cron.d/mirrorpy. Nothing is mailed unless something failed.",
+            f"MAILTO={plain(mailto, '--mailto', 'cron', ' ')}",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            *jobs,
+            "",
+        ]
+    )

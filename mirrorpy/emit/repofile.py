@@ -1,0 +1,113 @@
+"""The clients' .repo file, of yum.conf(5) and dnf.conf(5)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from mirrorpy.emit.words import HEADER, plain
+from mirrorpy.errors import ConfigError
+from mirrorpy.rpmmd.mirrors import expand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mirrorpy.config import Repository
+
+FOLDED = ("releasever", "basearch")
+"""Variables that every client knows of itself."""
+EXPIRE = "1h"
+"""A mirror in the same network is asked cheaply; 48 hours, dnf's default, is longer than most keep what they drop."""
+SCHEMES = ("http", "https", "ftp", "file")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+_FOLDED_IN_ID = re.compile(rf"[-._:+]?\$(?:\{{(?:{'|'.join(FOLDED)})\}}|(?:{'|'.join(FOLDED)})(?!\w))", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section: one repository, or those that differ in what clients fill in themselves."""
+
+    id: str
+    name: str
+    path: str
+    """Below the base, with `$releasever` and `$basearch`."""
+    gpgkey: tuple[str, ...]
+    values: tuple[tuple[str, tuple[str, ...]], ...]
+    """What the variables in the path may be."""
+
+
+def fold(repos: Sequence[Repository]) -> list[Section]:
+    """Return the sections of repositories, in their order, each id once."""
+    families: dict[tuple[str, str], list[Repository]] = defaultdict(list)
+    for repo in repos:
+        others = {name: value for name, value in repo.vars if name not in FOLDED}
+        families[expand(repo.id_template, others), expand(repo.path_template, others)].append(repo)
+    found = [_section(template, path, members) for (template, path), members in families.items()]
+    taken = Counter(section.id for section in found)
+    return [
+        section
+        for members, folded in zip(families.values(), found, strict=True)
+        for section in (
+            [folded] if taken[folded.id] == 1 else [_section(repo.id, repo.path, [repo]) for repo in members]
+        )
+    ]
+
+
+def _section(template: str, path: str, members: Sequence[Repository]) -> Section:
+    short = _FOLDED_IN_ID.sub("", template).lstrip("-._:+")
+    inside = {match[1] or match[2] for match in _VARIABLE.finditer(path)}
+    return Section(
+        id=(short or members[0].id).replace("+", "-"),
+        name=_VARIABLE.sub(_reference, template),
+        path="/".join(quote(part, safe="${}") for part in _VARIABLE.sub(_reference, path).split("/")),
+        gpgkey=members[0].gpgkey,
+        values=tuple(
+            (name, tuple(dict.fromkeys(dict(repo.vars)[name] for repo in members))) for name in FOLDED if name in inside
+        ),
+    )
+
+
+def _reference(match: re.Match[str]) -> str:
+    """Return a variable as the oldest yum reads it, with braces only where a letter follows."""
+    name = match[1] or match[2]
+    follows = match.string[match.end() : match.end() + 1]
+    return f"${{{name}}}" if follows.isalnum() or follows == "_" else f"${name}"
+
+
+def check_base(base: str) -> str:
+    """Return the URL that clients see root at, without a slash at its end.
+
+    Raises:
+        ConfigError: It is no URL of http, https, ftp or file.
+    """
+    parts = urlsplit(base) if base.isprintable() and " " not in base and not set("\"'\\") & set(base) else urlsplit("")
+    if parts.scheme.lower() not in SCHEMES or not (parts.netloc or parts.scheme.lower() == "file"):
+        raise ConfigError(f"--base {base!r} is no http://, https://, ftp:// or file:// URL")
+    if parts.query or parts.fragment:
+        raise ConfigError(f"--base {base!r} has a query or a fragment, below which nothing can lie")
+    return base.rstrip("/")
+
+
+def repo_file(sections: Sequence[Section], base: str) -> str:
+    """Return the file for /etc/yum.repos.d."""
+    lines = [HEADER.format("repo"), "# For a client's /etc/yum.repos.d/mirrorpy.repo."]
+    for section in sections:
+        lines += ["", f"[{section.id}]", f"name={section.name}"]
+        lines += [f"# ${name} is mirrored as: {', '.join(values)}" for name, values in section.values]
+        lines += [f"baseurl={base}/{section.path}/", "enabled=1"]
+        if section.gpgkey:
+            lines += ["gpgcheck=1", f"gpgkey={(chr(10) + '       ').join(map(_key_url, section.gpgkey))}"]
+        else:
+            lines += [
+                "# mirrorpy's configuration names no gpgkey for it: its signatures are not checked.",
+                "gpgcheck=0",
+            ]
+        lines += [f"metadata_expire={EXPIRE}"]
+    return "\n".join(lines) + "\n"
+
+
+def _key_url(key: str) -> str:
+    return plain(key, "gpgkey", "yum", " ") if urlsplit(key).scheme in SCHEMES else f"file://{quote(key)}"

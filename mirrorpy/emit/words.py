@@ -1,0 +1,30 @@
+"""Paths and names as the files of other programs take them, or refused where they cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEADER = "# Made by `mirrorpy emit {}`."
+
+
+def plain(text: str | Path, what: str, program: str, forbidden: str = "") -> str:
+    """Return a text that can stand in one line of a program's configuration.
+
+    Raises:
+        ConfigError: It has a control character, one of the forbidden ones, or a space at an end.
+    """
+    word = str(text)
+    bad = next((char for char in word if not char.isprintable() or char in forbidden), None)
+    if bad is not None or word != word.strip():
+        raise ConfigError(f"{what} {word!r} cannot stand in a file of {program}: {bad or ' '!r} in it")
+    return word
+
+
+def quoted(word: str) -> str:
+    """Return a word in double quotes, as nginx, Apache and systemd read them."""
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'

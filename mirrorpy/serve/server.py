@@ -1,0 +1,138 @@
+"""Listening: a socket of ours, uvicorn on it, and a line for each request."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from mirrorpy.errors import LocalError, one_line
+from mirrorpy.serve.app import App
+from mirrorpy.serve.index import Pages
+from mirrorpy.store.layout import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import Message, Receive, Scope, Send
+
+    from mirrorpy.config import Config
+
+BACKLOG = 2048
+LEAVE_SECONDS = 5
+"""Downloads may go on for so long after the end was asked for."""
+IDLE_SECONDS = 60
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One request, answered."""
+
+    client: str
+    time: float
+    request: str
+    status: int
+    bytes: int
+    """Of the body, as far as it was sent."""
+    seconds: float
+    agent: str
+
+    def __str__(self) -> str:
+        """Return a line of the Combined Log Format; what the client chose is escaped."""
+        moment = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(self.time))
+        request, agent = (one_line(text).replace('"', "\\x22") for text in (self.request, self.agent or "-"))
+        return f'{self.client} - - [{moment}] "{request}" {self.status} {self.bytes} "-" "{agent}"'
+
+
+def serve(
+    config: Config, bind: str, port: int, ready: Callable[[str], None], access: Callable[[Access], None] | None
+) -> None:
+    """Serve root until a signal ends it; ready gets the URL as soon as it listens.
+
+    Raises:
+        LocalError: The address or the port cannot be had, or root is not there.
+    """
+    root = str(config.root)
+    if not os.path.isdir(root):
+        raise LocalError(f"{root}: there is nothing to serve", hint="run `mirrorpy sync` first")
+    app = App.of(root, Pages(Layout.of(config.root), config.repos))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            _watched(app, access),
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level=logging.CRITICAL + 1,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=LEAVE_SECONDS,
+        )
+    )
+    with _listen(bind, port) as listener:
+        address, number = listener.getsockname()[:2]
+        ready(f"http://{f'[{address}]' if ':' in address else address}:{number}/")
+        server.run(sockets=[listener])
+
+
+def _listen(bind: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise LocalError(
+            f"cannot listen on {bind} port {port}: {reason}", hint="choose another with --bind and --port"
+        ) from error
+
+
+def _watched(app: App, access: Callable[[Access], None] | None) -> Callable[[Scope, Receive, Send], object]:
+    """Return the application with a line for each answer, and no traceback for what a client or a disk does."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        began, status, count = time.time(), 500, 0
+
+        async def watch(message: Message) -> None:
+            nonlocal status, count
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif scope["method"] != "HEAD":
+                count += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await app(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001  # a disk's or a client's fault; the others are served on
+            logger.info("%s: %s: %s", _request(scope), type(error).__name__, one_line(str(error)))
+        if access is not None:
+            access(_access(scope, began, status, count))
+
+    return answer
+
+
+def _access(scope: Scope, began: float, status: int, count: int) -> Access:
+    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    return Access(
+        client=scope["client"][0] if scope["client"] else "-",
+        time=began,
+        request=_request(scope),
+        status=status,
+        bytes=count,
+        seconds=round(time.time() - began, 3),
+        agent=agent.decode("latin-1"),
+    )
+
+
+def _request(scope: Scope) -> str:
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    target = (scope["raw_path"] + query).decode("latin-1")
+    return f"{scope['method']} {target} HTTP/{scope['http_version']}"
