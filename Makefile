@@ -2,7 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := dnf dnf-plugins-core createrepo-c rpm nginx-light rsync
+PACKAGES := dnf dnf-plugins-core createrepo-c rpm nginx-light apache2 vsftpd lftp rsync cron systemd chromium curl
+PROGRAMS := dnf createrepo_c rpm nginx apache2 vsftpd lftp rsync crontab systemd-analyze chromium curl
 
 .PHONY: demo test check test-slow bench packages clean
 
@@ -28,7 +29,7 @@ bench: $(VENV)/developing packages
 
 # The real programs that tests run against; where there is no apt-get, or no right to it, tests say what they lack.
 packages:
-	@missing=; for program in dnf createrepo_c rpm nginx rsync; do \
+	@missing=; for program in $(PROGRAMS); do \
 		PATH="$$PATH:/usr/sbin" command -v $$program >/dev/null || missing=1; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PACKAGES); \

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from mirrorpy.cli.arguments import port_number
 from mirrorpy.emit.apache import apache_conf
 from mirrorpy.emit.cron import cron_file
 from mirrorpy.emit.disable import disable_script
@@ -48,7 +49,7 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     ):
         parser = kind(name, about, run)
         parser.add_argument("--bind", metavar="ADDRESS", help="listen there (default: every address)")
-        parser.add_argument("--port", type=int, default=port, help=f"listen there (default: {port})")
+        parser.add_argument("--port", type=port_number, default=port, help=f"listen there (default: {port})")
         if port == 80:
             parser.add_argument("--server-name", metavar="NAME", help="the name that clients ask for")
     cron = kind("cron", "a file for /etc/cron.d", _cron)
@@ -75,12 +76,13 @@ def _declare_repo(parser: argparse.ArgumentParser) -> None:
 
 
 def _repo(config: Config, args: argparse.Namespace) -> int:
+    base = check_base(f"file://{quote(str(config.root))}" if args.base is None else args.base)
     sections = fold(select_repositories(config, args.repos))
     if args.gpgkey:
         sections = [replace(section, gpgkey=tuple(args.gpgkey)) for section in sections]
     if unchecked := [section.id for section in sections if not section.gpgkey]:
         logger.warning("no gpgkey for %s: clients check no signatures; name one by --gpgkey", ", ".join(unchecked))
-    text = repo_file(sections, check_base(args.base or f"file://{quote(str(config.root))}"))
+    text = repo_file(sections, base)
     return _show(disable_script(text) if args.disable_others else text)
 
 

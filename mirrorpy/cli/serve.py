@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirrorpy.cli.arguments import free_port_number
 from mirrorpy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command."""
     parser = add("serve", help="serve root over HTTP, for a LAN or a trial")
     parser.add_argument("--bind", default="127.0.0.1", metavar="ADDRESS", help="listen there (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8080, help="listen there; 0 takes a free one (default: 8080)")
+    parser.add_argument(
+        "--port", type=free_port_number, default=8080, help="listen there; 0 takes a free one (default: 8080)"
+    )
     parser.set_defaults(run=run)
 
 

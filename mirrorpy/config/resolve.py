@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from mirrorpy.config.connection import Wrong, resolve_connection
 from mirrorpy.config.model import Connection, FileOptions, Options, RepoOptions, Repository
@@ -120,11 +120,20 @@ def _repository(
         minrate=int(pick("minrate", defaults.minrate)),
         throttle=int(entry.throttle or 0),
         allow_missing=pick("allow_missing", defaults.allow_missing),
-        gpgkey=tuple(os.path.join(folder, os.path.expanduser(key)) for key in _texts(pick("gpgkey", []))),
+        gpgkey=tuple(_key_file(key, folder) for key in _texts(pick("gpgkey", []))),
         connection=connection,
         id_template=entry.id,
         path_template=path,
     )
+
+
+def _key_file(key: str, folder: str) -> str:
+    """Return the file that a gpgkey names, by its path or, as in yum's own files, by a file:// URL."""
+    if key.lower().startswith("file://"):
+        return unquote(urlsplit(key).path)
+    if "://" in key:
+        raise Wrong("gpgkey", f"{redact(key)!r} is no file here; a key that the network offers is not trusted")
+    return os.path.join(folder, os.path.expanduser(key))
 
 
 def _check_url(url: str, key: str) -> str:

@@ -24,13 +24,10 @@ CONFIGURATION = """\
         # The published name is a link.
         Options Indexes FollowSymLinks
         AllowOverride None
-        Require all granted
+        Require method GET HEAD
         DirectoryIndex disabled
         IndexOptions FancyIndexing HTMLTable NameWidth=* SuppressDescription
         IndexIgnore .??*
-        <IfModule mod_allowmethods.c>
-            AllowMethods GET HEAD
-        </IfModule>
         <IfModule mod_mime.c>
             # A .gz is served as it is, not as something that was packed for the way.
             RemoveEncoding .gz .bz2 .xz .zst
@@ -67,7 +64,9 @@ def apache_conf(root: Path, bind: str | None, port: int, server_name: str | None
     if address and ":" in address:
         address = f"[{address}]"
     listen = f"Listen {f'{address}:' if address else ''}{port}\n"
-    name = plain(server_name, "--server-name", "Apache", ' <>"') if server_name else None
+    # Without any name Apache asks the DNS for one, and an address of IPv6 cannot be one.
+    unnamed = "localhost" if address and ":" in address else address
+    name = plain(server_name, "--server-name", "Apache", ' <>"') if server_name else unnamed
     return CONFIGURATION.format(
         header=HEADER.format("apache"),
         listen=listen if address or port != 80 else "",

@@ -34,7 +34,9 @@ def cron_file(command: Sequence[str], at: str, user: str, mailto: str) -> str:
         ConfigError: The times, the user or the address are none.
     """
     line = " ".join(shlex.quote(plain(word, "the command's word", "cron")) for word in command)
-    jobs = [f"{fields} {check_user(user)} {line}".replace("%", "\\%") for fields in crontab_fields(at)]
+    # To cron, a bare percent sign ends the command, and a backslash is one only where it stands twice.
+    line = line.replace("\\", "\\\\").replace("%", "\\%")
+    jobs = [f"{fields} {check_user(user)} {line}" for fields in crontab_fields(at)]
     return "\n".join(
         [
             HEADER.format("cron"),

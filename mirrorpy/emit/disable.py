@@ -23,6 +23,12 @@ complain() {
 
 case "${1-}" in
 '')
+    # Before the first run, a file of our name is another one's.
+    if [ ! -e "$list" ] && [ -e "$ours" ]; then
+        mv -- "$ours" "$ours.not"
+        echo "$ours" > "$list"
+    fi
+    : >> "$list"
     cat > "$ours.new" <<'END-OF-REPO-FILE'
 @REPO@END-OF-REPO-FILE
     mv -f "$ours.new" "$ours"
@@ -33,21 +39,22 @@ case "${1-}" in
             continue
         fi
         renamed "$file" || printf '%s\n' "$file" >> "$list"
-        mv -f "$file" "$file.not"
+        mv -f -- "$file" "$file.not"
     done
     ;;
 undo)
     if [ -f "$list" ]; then
+        rm -f "$ours"
         while IFS= read -r file; do
             [ -e "$file.not" ] || continue
             if [ -e "$file" ]; then
                 complain "$file: is there again; $file.not is left beside it"
             else
-                mv "$file.not" "$file"
+                mv -- "$file.not" "$file"
             fi
         done < "$list"
     fi
-    rm -f "$ours" "$list"
+    rm -f "$list"
     ;;
 *)
     complain "usage: sh $0 [undo]"

@@ -41,11 +41,12 @@ class Section:
 
 def fold(repos: Sequence[Repository]) -> list[Section]:
     """Return the sections of repositories, in their order, each id once."""
-    families: dict[tuple[str, str], list[Repository]] = defaultdict(list)
+    families: dict[tuple[str, str, tuple[str, ...]], list[Repository]] = defaultdict(list)
     for repo in repos:
         others = {name: value for name, value in repo.vars if name not in FOLDED}
-        families[expand(repo.id_template, others), expand(repo.path_template, others)].append(repo)
-    found = [_section(template, path, members) for (template, path), members in families.items()]
+        family = (expand(repo.id_template, others), expand(repo.path_template, others), repo.gpgkey)
+        families[family].append(repo)
+    found = [_section(template, path, members) for (template, path, _), members in families.items()]
     taken = Counter(section.id for section in found)
     return [
         section

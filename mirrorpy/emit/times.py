@@ -9,7 +9,15 @@ from mirrorpy.errors import ConfigError
 
 DEFAULT = "1:17,13:17"
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
-_FIELDS = re.compile(r"[0-9A-Za-z*,/-]+(?: +[0-9A-Za-z*,/-]+){4}", re.ASCII)
+_FIELDS = (
+    (0, 59, ""),
+    (0, 23, ""),
+    (1, 31, ""),
+    (1, 12, "janfebmaraprmayjunjulaugsepoctnovdec"),
+    (0, 7, "sunmontuewedthufrisat"),
+)
+"""First and last value of each field, and its names from the first on: crontab(5)."""
+_ITEM = re.compile(r"(?:\*|(\d{1,2}|[A-Za-z]{3})(?:-(\d{1,2}|[A-Za-z]{3}))?)(?:/[1-9]\d?)?", re.ASCII)
 
 
 def parse_times(text: str) -> list[tuple[int, int]]:
@@ -31,9 +39,30 @@ def crontab_fields(text: str) -> list[str]:
     Raises:
         ConfigError: It is neither.
     """
-    if _FIELDS.fullmatch(text):
-        return [text]
+    fields = text.split()
+    if len(fields) == len(_FIELDS) and all(
+        _is_field(field, *rule) for field, rule in zip(fields, _FIELDS, strict=True)
+    ):
+        return [" ".join(fields)]
     hours: dict[int, list[int]] = defaultdict(list)
     for hour, minute in parse_times(text):
         hours[minute].append(hour)
     return [f"{minute} {','.join(map(str, at))} * * *" for minute, at in hours.items()]
+
+
+def _is_field(field: str, first: int, last: int, names: str) -> bool:
+    for item in field.split(","):
+        match = _ITEM.fullmatch(item)
+        if not match:
+            return False
+        values = [_value(text, first, names) for text in match.groups() if text]
+        if any(not first <= value <= last for value in values) or values != sorted(values):
+            return False
+    return True
+
+
+def _value(text: str, first: int, names: str) -> int:
+    if text.isdigit():
+        return int(text)
+    place = names.find(text.lower())
+    return first + place // 3 if place >= 0 and place % 3 == 0 else -1

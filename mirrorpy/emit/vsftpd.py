@@ -32,9 +32,9 @@ cmds_allowed={commands}
 
 # The user `ftp` must not be able to write there, or vsftpd refuses to serve it.
 anon_root={root}
-# mirrorpy's state is denied; it and the generations, which the published links lead to, are not listed.
+# mirrorpy's state. No pattern can hide the generations as well: vsftpd would hide the published links that lead there.
 deny_file={state}
-hide_file={{{state},.*.????????T??????Z}}
+hide_file={state}
 hide_ids=YES
 use_localtime=NO
 

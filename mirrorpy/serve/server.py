@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import socket
 import time
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ BACKLOG = 2048
 LEAVE_SECONDS = 5
 """Downloads may go on for so long after the end was asked for."""
 IDLE_SECONDS = 60
+FILES_PER_REQUEST = 4
+"""A connection, a walk, and a file that is opened and read."""
+SPARE_FILES = 64
+MAX_FILES = 65_536
 logger = logging.getLogger(__name__)
 
 
@@ -72,6 +77,7 @@ def serve(
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            limit_concurrency=_connections(),
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=LEAVE_SECONDS,
         )
@@ -80,6 +86,14 @@ def serve(
         address, number = listener.getsockname()[:2]
         ready(f"http://{f'[{address}]' if ':' in address else address}:{number}/")
         server.run(sockets=[listener])
+
+
+def _connections() -> int:
+    """Return how many connections can be served before the system refuses a file; more are answered by 503."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = hard if hard != resource.RLIM_INFINITY else MAX_FILES
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, MAX_FILES), hard))
+    return max(1, (min(files, MAX_FILES) - SPARE_FILES) // FILES_PER_REQUEST)
 
 
 def _listen(bind: str, port: int) -> socket.socket:
