@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mirrorpy import __version__
-from mirrorpy.cli import emit, init, prune, serve, status, sync
+from mirrorpy.cli import emit, init, prune, serve, status, sync, verify
 from mirrorpy.cli.logs import set_up_logs
 from mirrorpy.config import find_config, load_config
 from mirrorpy.errors import LocalError, MirrorError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mirrorpy.config import Config
 
-COMMANDS = (init, sync, status, prune, serve, emit)
+COMMANDS = (init, sync, verify, status, prune, serve, emit)
 EPILOG = """\
 The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml, the first that is there.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirrorpy.cli.watch import watch_for
 from mirrorpy.figures import files_text, size_text
 from mirrorpy.mirror import select_repositories, sync_all
 from mirrorpy.sync import Options
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mirrorpy.config import Config
     from mirrorpy.mirror import RunReport
-    from mirrorpy.sync import RepoReport, Watch
+    from mirrorpy.sync import RepoReport
 
 logger = logging.getLogger(__name__)
 
@@ -35,22 +35,6 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run, when_ended="; what was downloaded is kept for the next run")
 
 
-class _Nobody:
-    """Watches nothing."""
-
-    def step(self, repo_id: str, doing: str | None) -> None:
-        """Do not care."""
-
-    def expect(self, repo_id: str, files: int, size: int) -> None:
-        """Do not care."""
-
-    def receive(self, repo_id: str, size: int) -> None:
-        """Do not care."""
-
-    def land(self, repo_id: str) -> None:
-        """Do not care."""
-
-
 def run(config: Config, args: argparse.Namespace) -> int:
     """Sync, and tell how it went."""
     repos = select_repositories(config, args.repos)
@@ -60,18 +44,10 @@ def run(config: Config, args: argparse.Namespace) -> int:
         allow_shrink=args.allow_shrink,
         allow_rollback=args.allow_rollback,
     )
-    with _watch(args) as watch:
+    with watch_for(args) as watch:
         report = sync_all(config, repos, options, watch)
     _tell(report, args)
     return report.exit
-
-
-def _watch(args: argparse.Namespace) -> contextlib.AbstractContextManager[Watch]:
-    if args.quiet or args.verbose or not sys.stderr.isatty():
-        return contextlib.nullcontext(_Nobody())
-    from mirrorpy.cli.progress import Bars  # noqa: PLC0415  # rich takes as long to import as a sync without change
-
-    return Bars()
 
 
 def _tell(report: RunReport, args: argparse.Namespace) -> None:

@@ -100,6 +100,22 @@ def plain(href: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Nevra:
+    """What a package calls itself."""
+
+    name: str
+    epoch: str
+    version: str
+    release: str
+    arch: str
+
+    def __str__(self) -> str:
+        """Return it as dnf prints it."""
+        epoch = "" if self.epoch in ("", "0") else f"{self.epoch}:"
+        return f"{self.name}-{epoch}{self.version}-{self.release}.{self.arch}"
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One `<data>` of repomd.xml."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import MirrorError, RepodataError
 from mirrorpy.rpmmd.href import check_href
-from mirrorpy.rpmmd.model import MAX_SIZE, Checksum, Kind, RemoteFile
+from mirrorpy.rpmmd.model import MAX_SIZE, Checksum, Kind, Nevra, RemoteFile
 from mirrorpy.rpmmd.xml import COMMON, XML_BASE, iter_elements, local, whole_number
 
 if TYPE_CHECKING:
@@ -45,7 +45,29 @@ def iter_primary(source: Readable, count: PrimaryCount | None = None) -> Iterato
         UnsafeHref: A package's location is missing or leaves the repository.
     """
     seen = count if count is not None else PrimaryCount()
+    for element in _iter_packages(source, seen):
+        try:
+            yield _parse_package(element)
+        except MirrorError as error:
+            raise _named(error, element, seen) from None
 
+
+def iter_listed(source: Readable, count: PrimaryCount) -> Iterator[tuple[Nevra, RemoteFile | MirrorError]]:
+    """Yield what each package is called, and the file it promises or what is wrong with that.
+
+    Raises:
+        RepodataError: The document is malformed.
+    """
+    for element in _iter_packages(source, count):
+        found: RemoteFile | MirrorError
+        try:
+            found = _parse_package(element)
+        except MirrorError as error:
+            found = _named(error, element, count)
+        yield _parse_nevra(element), found
+
+
+def _iter_packages(source: Readable, seen: PrimaryCount) -> Iterator[_Element]:
     def check_root(root: _Element) -> None:
         if root.tag != f"{_NS}metadata":
             raise RepodataError(f"primary has the root element {local(root)!r}")
@@ -53,12 +75,28 @@ def iter_primary(source: Readable, count: PrimaryCount | None = None) -> Iterato
 
     for element in iter_elements(source, "primary", f"{_NS}package", check_root):
         seen.read += 1
-        try:
-            yield _parse_package(element)
-        except MirrorError as error:
-            name = element.findtext(f"{_NS}name") or f"number {seen.read}"
-            error.cause = f"primary: package {name}: {error.cause}"
-            raise
+        yield element
+
+
+def _named(error: MirrorError, element: _Element, seen: PrimaryCount) -> MirrorError:
+    name = element.findtext(f"{_NS}name") or f"number {seen.read}"
+    error.cause = f"primary: package {name}: {error.cause}"
+    return error
+
+
+def _parse_nevra(element: _Element) -> Nevra:
+    version = element.find(f"{_NS}version")
+
+    def part(name: str) -> str:
+        return "" if version is None else version.get(name) or ""
+
+    return Nevra(
+        element.findtext(f"{_NS}name") or "",
+        part("epoch") or "0",
+        part("ver"),
+        part("rel"),
+        element.findtext(f"{_NS}arch") or "",
+    )
 
 
 def _parse_package(element: _Element) -> RemoteFile:

@@ -1,0 +1,132 @@
+"""`mirrorpy verify`: prove that repositories are whole."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import logging
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mirrorpy import __version__
+from mirrorpy.cli.junit import junit_document
+from mirrorpy.cli.watch import watch_for
+from mirrorpy.config import find_config, load_config
+from mirrorpy.errors import ConfigError
+from mirrorpy.figures import files_text, size_text
+from mirrorpy.mirror import select_repositories
+from mirrorpy.store.layout import Layout
+from mirrorpy.verify import FindingKind, Settings, verify_folder, verify_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mirrorpy.sync import Watch
+    from mirrorpy.verify import Verdict
+
+FORMATS = ("text", "json", "junit")
+logger = logging.getLogger(__name__)
+
+
+def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Declare the command."""
+    parser = add("verify", help="prove that repositories are whole: a mirror's own, or any folder")
+    parser.add_argument("targets", nargs="*", metavar="REPOID|PATH", help="which (default: all of the configuration)")
+    parser.add_argument("--quick", action="store_true", help="look at presence and size only")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="of the report (default: text)")
+    parser.add_argument(
+        "--fail-on",
+        type=_kinds,
+        metavar="KIND,…",
+        help=f"what makes a repository damaged: {', '.join(FindingKind)} (default: all; in a folder that mirrorpy "
+        "did not make, all but orphan)",
+    )
+    parser.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="files hashed at a time")
+    parser.set_defaults(run=run, configured=False)
+
+
+def _kinds(text: str) -> frozenset[FindingKind]:
+    try:
+        return frozenset(FindingKind(kind.strip()) for kind in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 256):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 256")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify, and tell what was found."""
+    began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    settings = Settings(quick=args.quick, jobs=args.jobs, fail_on=args.fail_on)
+    with watch_for(args) as watch:
+        verdicts = [verify(settings, watch) for verify in _targets(args)]
+    code = _exit(verdicts)
+    if args.json or args.format == "json":
+        document = {
+            "mirrorpy": __version__,
+            "started": started,
+            "seconds": round(time.monotonic() - began, 3),
+            "exit": code,
+            "repos": verdicts,
+        }
+        sys.stdout.buffer.write(msgspec.json.encode(document) + b"\n")
+    elif args.format == "junit":
+        sys.stdout.buffer.write(junit_document(verdicts, started))
+    for verdict in verdicts:
+        _tell(verdict, args)
+    return code
+
+
+def _targets(args: argparse.Namespace) -> Iterator[Callable[[Settings, Watch], Verdict]]:
+    """Yield what to verify: folders by their path, everything else by the configuration."""
+    folders = [target for target in args.targets if "/" in target or target in (".", "..")]
+    named = [target for target in args.targets if target not in folders]
+    for folder in folders:
+        if not os.path.isdir(folder):
+            raise ConfigError(f"{folder} is no folder")
+    if named or not folders:
+        config = load_config(find_config(args.config, os.environ), os.environ)
+        layout = Layout.of(config.root)
+        for repo in select_repositories(config, named):
+            yield functools.partial(verify_repository, repo, layout)
+    for folder in folders:
+        yield functools.partial(verify_folder, folder.rstrip("/") or "/")
+
+
+def _exit(verdicts: list[Verdict]) -> int:
+    """Damage is 1, whatever else went wrong; else the first failure decides."""
+    if any(verdict.outcome == "damaged" for verdict in verdicts):
+        return 1
+    return next((verdict.error.exit for verdict in verdicts if verdict.error), 0)
+
+
+def _tell(verdict: Verdict, args: argparse.Namespace) -> None:
+    for warning in verdict.warnings:
+        logger.warning("%s: %s", verdict.id, warning)
+    if verdict.error is not None:
+        logger.error("%s: %s", verdict.id, verdict.error.message)
+    if args.json or args.format != "text":
+        return
+    for finding in verdict.findings:
+        print(f"{verdict.id}: {finding.kind}: {finding.path}: {finding.message}")
+    if verdict.error is None and not args.quiet:
+        print(summary(verdict))
+
+
+def summary(verdict: Verdict) -> str:
+    """Return one line of what was found."""
+    found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(verdict.counts().items()))
+    looked = f"{files_text(verdict.hashed.files)} hashed ({size_text(verdict.hashed.bytes)})"
+    retired = f", {verdict.retired:,} retired" if verdict.retired else ""
+    return (
+        f"{verdict.id}: {verdict.outcome}, {verdict.packages:,} packages, {looked}{retired}"
+        f"{': ' if found else ''}{found}; {verdict.seconds:.1f} s"
+    )

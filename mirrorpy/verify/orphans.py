@@ -1,0 +1,28 @@
+"""Files below a repository that nothing names."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mirrorpy.rpmmd.mirrors import REPOMD_HREF
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+
+def iter_orphans(folder: str, known: Container[str]) -> Iterator[str]:
+    """Yield the paths below a folder that are not known; links are not followed, repositories inside are left out."""
+    yield from _below(folder, "", known)
+
+
+def _below(folder: str, prefix: str, known: Container[str]) -> Iterator[str]:
+    with os.scandir(f"{folder}/{prefix}") as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
+    for entry in listed:
+        path = f"{prefix}{entry.name}"
+        if not entry.is_dir(follow_symlinks=False):
+            if path not in known:
+                yield path
+        elif not os.path.exists(f"{entry.path}/{REPOMD_HREF}"):
+            yield from _below(folder, f"{path}/", known)

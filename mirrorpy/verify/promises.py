@@ -1,0 +1,127 @@
+"""What a repository's metadata promises, and everything that is wrong with the metadata itself.
+
+Unlike a sync, which stops at the first fault, this goes on as far as the documents can be read at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import MirrorError, RepodataError, UpstreamError
+from mirrorpy.rpmmd.decode import open_decoded, verify_open
+from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
+from mirrorpy.rpmmd.href import check_tree
+from mirrorpy.rpmmd.mirrors import REPOMD_HREF
+from mirrorpy.rpmmd.model import Kind
+from mirrorpy.rpmmd.primary import PrimaryCount, iter_listed
+from mirrorpy.rpmmd.repomd import parse_repomd
+from mirrorpy.verify.report import Finding, FindingKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO, Protocol
+
+    from mirrorpy.rpmmd.model import Nevra, Record, RemoteFile, Repomd
+    from mirrorpy.verify.report import Verdict
+
+    class Source(Protocol):
+        """Where the files of a repository are."""
+
+        def read_index(self, path: str) -> bytes | None:
+            """Return repomd.xml or a companion of it; None where there is none."""
+
+        def open_record(self, record: Record) -> BinaryIO | None:
+            """Return a record, whatever it holds; None where it cannot be had."""
+
+
+@dataclass(slots=True)
+class Promises:
+    """What is promised, by path."""
+
+    files: dict[str, RemoteFile] = field(default_factory=dict)
+    nevras: dict[str, Nevra] = field(default_factory=dict)
+    complete: bool = False
+    """Whether all metadata could be read; only then is anything else an orphan."""
+
+
+def read_promises(source: Source, verdict: Verdict) -> Promises:
+    """Read repomd.xml and what it lists; faults become findings."""
+    promises = Promises()
+    data = source.read_index(REPOMD_HREF)
+    if data is None:
+        verdict.add(FindingKind.MISSING, REPOMD_HREF, "is not there")
+        return promises
+    try:
+        repomd = parse_repomd(data)
+    except UpstreamError as error:
+        verdict.findings.append(Finding.of(error, REPOMD_HREF))
+        return promises
+    promises.complete = True
+    for record in repomd.records:
+        _promise(promises, record.file, verdict)
+    for record in repomd.records:
+        _read_record(source, record, repomd, promises, verdict)
+    try:
+        check_tree(promises.files)
+    except RepodataError as error:
+        verdict.add(FindingKind.DUPLICATE, error.href or "", error.cause)
+    return promises
+
+
+def _read_record(source: Source, record: Record, repomd: Repomd, promises: Promises, verdict: Verdict) -> None:
+    """Prove what a record unpacks to, and take what it lists."""
+    listing = record is repomd.record("primary") or record.type in RECORD_TYPES
+    file = source.open_record(record)
+    if file is None:
+        promises.complete = promises.complete and not listing
+        return
+    with file:
+        size = file.seek(0, 2)
+        try:
+            file.seek(0)
+            verify_open(record, file, size)
+        except UpstreamError as error:
+            verdict.add(FindingKind.METADATA, record.file.path, error.cause)
+        if not listing:
+            return
+        file.seek(0)
+        try:
+            _take(_listed(record, file, size, verdict), promises, verdict)
+        except UpstreamError as error:
+            promises.complete = False
+            verdict.findings.append(Finding.of(error, record.file.path))
+
+
+def _listed(
+    record: Record, file: BinaryIO, size: int, verdict: Verdict
+) -> Iterator[tuple[Nevra | None, RemoteFile | MirrorError]]:
+    # What it unpacks to was looked at above; here even the wrong one is read, to say more of it.
+    stream = open_decoded(file, size=size)
+    if record.type in RECORD_TYPES:
+        yield from zip(itertools.repeat(None), iter_deltas(stream, record.type), strict=False)
+        return
+    count = PrimaryCount()
+    yield from iter_listed(stream, count)
+    verdict.warnings.extend([count.warning] if count.warning else [])
+
+
+def _take(
+    listed: Iterable[tuple[Nevra | None, RemoteFile | MirrorError]], promises: Promises, verdict: Verdict
+) -> None:
+    for nevra, file in listed:
+        if isinstance(file, MirrorError):
+            verdict.findings.append(Finding.of(file, ""))
+            continue
+        verdict.packages += file.kind is Kind.PACKAGE
+        if _promise(promises, file, verdict) and nevra is not None:
+            promises.nevras[file.path] = nevra
+
+
+def _promise(promises: Promises, file: RemoteFile, verdict: Verdict) -> bool:
+    other = promises.files.setdefault(file.path, file)
+    if other.checksum != file.checksum:
+        verdict.add(FindingKind.DUPLICATE, file.path, f"is promised as {other.checksum} and as {file.checksum}")
+        return False
+    return True
