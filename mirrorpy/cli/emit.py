@@ -14,7 +14,7 @@ from mirrorpy.emit.apache import apache_conf
 from mirrorpy.emit.cron import cron_file
 from mirrorpy.emit.disable import disable_script
 from mirrorpy.emit.nginx import nginx_conf
-from mirrorpy.emit.repofile import check_base, fold, repo_file
+from mirrorpy.emit.repofile import check_base, check_key, fold, repo_file
 from mirrorpy.emit.systemd import systemd_units
 from mirrorpy.emit.times import DEFAULT
 from mirrorpy.emit.vsftpd import vsftpd_conf
@@ -79,7 +79,7 @@ def _repo(config: Config, args: argparse.Namespace) -> int:
     base = check_base(f"file://{quote(str(config.root))}" if args.base is None else args.base)
     sections = fold(select_repositories(config, args.repos))
     if args.gpgkey:
-        sections = [replace(section, gpgkey=tuple(args.gpgkey)) for section in sections]
+        sections = [replace(section, gpgkey=tuple(map(check_key, args.gpgkey))) for section in sections]
     if unchecked := [section.id for section in sections if not section.gpgkey]:
         logger.warning("no gpgkey for %s: clients check no signatures; name one by --gpgkey", ", ".join(unchecked))
     text = repo_file(sections, base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 GUESS = "9"
 """A release, where the machine that runs this has none of its own."""
-_SECRET = re.compile(r"^ +(?:password|proxy): ", re.MULTILINE)
+_SECRET = re.compile(r"^ +password: |://[^/\s]*@", re.MULTILINE)
 logger = logging.getLogger(__name__)
 
 
@@ -59,14 +60,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _converted(args: argparse.Namespace) -> str:
-    variables = known_variables() | given_variables(args.var)
-    guessed = variables.setdefault("releasever", [GUESS]) == [GUESS] and not args.var
+    known = known_variables() | given_variables(args.var)
+    variables = {"releasever": [GUESS]} | known
     conversion = convert([(name, _read(name)) for name in args.files], variables)
     for complaint in conversion.complaints:
         logger.warning("%s", complaint)
     if not conversion.entries:
         raise ConfigError(f"{', '.join(args.files)}: nothing could be taken")
-    if guessed and any("releasever" in entry.variables for entry in conversion.entries):
+    if "releasever" not in known and any("releasever" in entry.variables for entry in conversion.entries):
         logger.warning("$releasever is not known here: %s was written; say it with --var releasever=VALUE", GUESS)
     return converted(args.root, [(entry.options, entry.comments) for entry in conversion.entries])
 
@@ -80,12 +81,14 @@ def _read(name: str) -> str:
 
 def _write(target: Path, text: str) -> None:
     """Write a file that is not there yet, or is empty; only its owner reads one with a secret in it."""
-    mode = 0o600 if _SECRET.search(text) else 0o644
+    secret = bool(_SECRET.search(text))
     try:
         if target.exists() and target.stat().st_size:
             raise ConfigError(f"{target}: is there already, and is not overwritten", hint="name another with --config")
-        target.touch(mode)
-        target.chmod(mode)
-        target.write_text(text, encoding="utf-8")
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT, 0o600 if secret else 0o644)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            if secret and stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.fchmod(descriptor, 0o600)
+            file.write(text)
     except OSError as error:
         raise LocalError(f"{target}: cannot be written: {error.strerror}") from error

@@ -40,7 +40,9 @@ def run(config: Config, args: argparse.Namespace) -> int:
 
     def ready(url: str) -> None:
         if not args.quiet:
-            _say(f"mirrorpy: serving {config.root} at {url}")
+            text = f"serving {config.root} at {url}"
+            is_json = args.log_format == "json"
+            _say(msgspec.json.encode({"level": "info", "message": text}).decode() if is_json else f"mirrorpy: {text}")
 
     def access(line: Access) -> None:
         _say(msgspec.json.encode(line).decode() if args.log_format == "json" else str(line))

@@ -72,6 +72,8 @@ def _readable(name: str | None, key: str, folder: str) -> str | None:
     if name is None:
         return None
     path = os.path.join(folder, os.path.expanduser(name))
+    if "\0" in path:
+        raise Wrong(key, f"{path!r} is no path")
     if not os.access(path, os.R_OK):
         raise Wrong(key, f"{path} cannot be read")
     return path

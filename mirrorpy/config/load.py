@@ -58,6 +58,15 @@ def load_config(file: Path, environ: Mapping[str, str]) -> Config:
         raise ConfigError(f"{file}: is not UTF-8 text") from error
     if len(data) > MAX_FILE:
         raise ConfigError(f"{file}: is larger than {MAX_FILE} bytes")
+    return parse_config(file, text, environ)
+
+
+def parse_config(file: Path, text: str, environ: Mapping[str, str]) -> Config:
+    """Check a configuration's text; file is only its name.
+
+    Raises:
+        ConfigError: As of load_config.
+    """
     document = read_document(file, text)
     options, problems = _convert(document)
     if options is None:

@@ -96,7 +96,7 @@ def _repository(
     sources = [key for key in ("baseurl", "mirrorlist", "metalink") if getattr(entry, key)]
     if len(sources) != 1:
         raise Wrong("id" if not sources else sources[1], "needs one of baseurl, mirrorlist and metalink")
-    urls = [_check_url(expand(url, variables), sources[0]) for url in dict.fromkeys(_texts(getattr(entry, sources[0])))]
+    urls = [check_url(expand(url, variables), sources[0]) for url in dict.fromkeys(_texts(getattr(entry, sources[0])))]
     defaults = Repository(id=repo_id, path=repo_id)
     path = entry.id if entry.path is None else entry.path
 
@@ -130,13 +130,18 @@ def _repository(
 def _key_file(key: str, folder: str) -> str:
     """Return the file that a gpgkey names, by its path or, as in yum's own files, by a file:// URL."""
     if key.lower().startswith("file://"):
-        return unquote(urlsplit(key).path)
+        return unquote(key[len("file://") :])
     if "://" in key:
         raise Wrong("gpgkey", f"{redact(key)!r} is no file here; a key that the network offers is not trusted")
     return os.path.join(folder, os.path.expanduser(key))
 
 
-def _check_url(url: str, key: str) -> str:
+def check_url(url: str, key: str) -> str:
+    """Return a URL of upstream, with every variable put in.
+
+    Raises:
+        Wrong: It is none, or none of this key.
+    """
     if not url.lower().startswith(SCHEMES) or not url.isprintable() or " " in url or not _has_host(url):
         raise Wrong(key, f"{redact(url)!r} is no http://, https:// or file:// URL")
     if key == "baseurl" and ("?" in url or "#" in url):

@@ -78,11 +78,19 @@ def _scalar(value: object) -> str:
         return f"[{', '.join(map(_scalar, value))}]"
     if isinstance(value, str) and _is_plain(value):
         return value
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    text = json.dumps(value, ensure_ascii=False)
+    # YAML's escapes are JSON's and one more; what it would not print it must not hold raw.
+    return "".join(char if _is_printable(char) else f"\\U{ord(char):08x}" for char in text)
+
+
+def _is_printable(char: str) -> bool:
+    return char.isprintable() and not (0x80 <= ord(char) < 0xA0) and char not in "\ufeff\ufffe\uffff"
 
 
 def _is_plain(text: str) -> bool:
     try:
-        return text.isprintable() and bool(yaml.safe_load(f"[{text}]") == [text] and yaml.safe_load(text) == text)
-    except (yaml.YAMLError, ValueError):
+        return all(map(_is_printable, text)) and bool(
+            yaml.safe_load(f"[{text}]") == [text] and yaml.safe_load(text) == text
+        )
+    except (yaml.YAMLError, ValueError, RecursionError):
         return False

@@ -10,11 +10,15 @@ import configparser
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
+from mirrorpy.config.acceptance import CERTIFICATES, Acceptance
+from mirrorpy.config.connection import MAX_TIMEOUT, Wrong
 from mirrorpy.config.quantity import Duration, Size
+from mirrorpy.config.resolve import check_url
+from mirrorpy.config.variables import expand_conditions, with_parts
 from mirrorpy.errors import ConfigError, one_line, redact
-from mirrorpy.rpmmd.mirrors import SCHEMES, expand
+from mirrorpy.rpmmd.mirrors import expand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,16 +26,14 @@ if TYPE_CHECKING:
 SOURCES = ("metalink", "mirrorlist", "baseurl")
 KEPT = ("releasever", "basearch")
 """Variables that stay variables even with one value: the next release is one more."""
-SAME = ("username", "password", "user_agent", "sslcacert", "sslclientcert", "sslclientkey")
+SAME = ("username", "password", "user_agent", *CERTIFICATES)
 """Keys that mean the same to mirrorpy."""
-NUMBERS: dict[str, Callable[[str], object]] = {"retries": int, "timeout": Duration.parse, "minrate": Size.parse}
-"""The same, and how they are read."""
 LATER = ("gpgcheck", "repo_gpgcheck")
 """Keys that mirrorpy will know, and refuses until then."""
 CLIENTS = re.compile(
     "name|enabled|enabled_metadata|cost|priority|metadata_expire|mirrorlist_expire|skip_if_unavailable|type|countme"
-    "|module_hotfixes|keepcache|autorefresh|failovermethod|fastestmirror|http_caching|keepalive|deltarpm.*|enablegroups"
-    "|max_parallel_downloads|ip_resolve|best|proxy_username|proxy_password|ui_repoid_vars"
+    "|module_hotfixes|keepcache|keeppackages|autorefresh|failovermethod|fastestmirror|http_caching|keepalive|deltarpm.*"
+    "|enablegroups|max_parallel_downloads|ip_resolve|best|proxy_username|proxy_password|ui_repoid_vars|service"
 )
 """Keys that mean nothing to a mirror."""
 REASONS = {
@@ -40,9 +42,11 @@ REASONS = {
 }
 REASONS |= dict.fromkeys(("excludepkgs", "exclude", "includepkg"), REASONS["includepkgs"])
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+MAX_ID = 100
 _TRUE, _FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 _ENV = re.compile(r"\$\{\w+\}", re.ASCII)
 _UNFIT = re.compile(r"[^A-Za-z0-9._:+-]+")
+_PROXY = re.compile(r"(?:https?|socks5h?)://[^\s/@]+/?")
 
 
 @dataclass
@@ -70,32 +74,48 @@ def convert(files: Sequence[tuple[str, str]], variables: Mapping[str, Sequence[s
     Raises:
         ConfigError: A file is none.
     """
-    conversion = Conversion()
-    taken: dict[str, str] = {}
+    conversion, acceptance, variables = Conversion(), Acceptance(), with_parts(variables)
     for name, text in files:
         for section in _sections(name, text):
-            place = f"{name}: [{section.name}]"
             converter = _Converter(section, variables)
             entry = converter.convert()
-            conversion.complaints += [f"{place}: {complaint}" for complaint in converter.complaints]
-            if entry is None:
-                continue
-            repo_id = str(entry.options["id"])
-            if repo_id in taken:
-                conversion.complaints.append(f"{place}: not taken: {taken[repo_id]} has this id already")
-                continue
-            taken[repo_id] = place
-            conversion.entries.append(entry)
+            if entry is not None and (why := acceptance.refuse(entry.options)):
+                entry, converter.complaints = None, [f"not taken: {why}"]
+            conversion.complaints += [one_line(f"{name}: [{section.name}]: {said}") for said in converter.complaints]
+            conversion.entries += [entry] if entry else []
     return conversion
 
 
 def _sections(name: str, text: str) -> list[configparser.SectionProxy]:
-    parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters="=", default_section="\0")
+    # No section can have a line's end in its name, so none is the one whose keys all others get.
+    parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters="=", default_section="\n")
     try:
         parser.read_string(text.removeprefix("\ufeff"), name)
     except configparser.Error as error:
         raise ConfigError(f"{name}: is no .repo file: {one_line(str(error))}") from error
     return [parser[section] for section in parser.sections() if section != "main"]
+
+
+def _retries(value: str) -> int:
+    number = int(value)
+    if not 0 < number <= 100:
+        raise ValueError(number)
+    return number
+
+
+def _timeout(value: str) -> str:
+    if not 0 < Duration.parse(value) <= MAX_TIMEOUT:
+        raise ValueError(value)
+    return value
+
+
+def _minrate(value: str) -> str:
+    Size.parse(value)
+    return value
+
+
+NUMBERS: dict[str, Callable[[str], object]] = {"retries": _retries, "timeout": _timeout, "minrate": _minrate}
+"""Keys that mean the same, and how they are read; dnf's `retries=0`, for ever, is none of mirrorpy's."""
 
 
 class _NotTaken(Exception):
@@ -106,7 +126,7 @@ class _Converter:
     """One section on its way; complaints are what was not taken of it."""
 
     def __init__(self, section: configparser.SectionProxy, variables: Mapping[str, Sequence[str]]) -> None:
-        self._keys = {key: value.strip() for key, value in section.items()}
+        self._keys = {key: value.strip() for key, value in section.items() if value.strip()}
         self._name = section.name
         self._variables = variables
         self.complaints: list[str] = []
@@ -137,13 +157,24 @@ class _Converter:
         source = next((key for key in SOURCES if self._keys.get(key)), None)
         if source is None:
             raise _NotTaken("it names no baseurl, mirrorlist or metalink")
-        urls = self._urls(source)
+        words = re.split(r"[\s,]+", self._keys[source]) if source == "baseurl" else [self._keys[source]]
+        urls = []
+        for word in filter(None, words):
+            url = expand_conditions(word, self._variables)
+            try:
+                check_url(VARIABLE.sub("x", url), source)
+            except Wrong as wrong:
+                self._drop(source, wrong.problem)
+            else:
+                urls.append(url)
         if not urls:
-            raise _NotTaken(f"mirrorpy reads http://, https:// and file:// only, not {redact(self._keys[source])}")
+            raise _NotTaken(" and ".join(said.partition("not taken: ")[2] for said in self.complaints) or "it is empty")
         return source, urls
 
     def _used(self, urls: Sequence[str]) -> list[str]:
         """Return the variables in the URLs, those that stay variables first."""
+        if odd := next((url for url in urls if "$" in VARIABLE.sub("", url)), None):
+            raise _NotTaken(f"{redact(odd)} has a $ that begins no variable")
         names = dict.fromkeys(match[1] or match[2] for url in urls for match in VARIABLE.finditer(url))
         for name in names:
             if name not in self._variables:
@@ -153,58 +184,70 @@ class _Converter:
     def _drop(self, key: str, why: str) -> None:
         self.complaints.append(f"{key}: not taken: {why}")
 
-    def _urls(self, source: str) -> list[str]:
-        words = re.split(r"[\s,]+", self._keys[source]) if source == "baseurl" else [self._keys[source]]
-        good = [word for word in words if word.lower().startswith(SCHEMES)]
-        for word in words if good else ():
-            if word and word not in good:
-                self._drop(source, f"{redact(word)} is no http://, https:// or file:// URL")
-        return good
-
     def _place(self, used: Sequence[str]) -> dict[str, object]:
         """Return id and path; they have every variable in them that the URL has."""
-        base = _UNFIT.sub("-", self._name).strip("-.") or "repo"
+        base = _UNFIT.sub("-", self._name).strip("-._:+")[:MAX_ID] or "repo"
         tail = [f"${name}" for name in used]
         place: dict[str, object] = {"id": "-".join([base, *tail])}
         return place | {"path": "/".join([base.replace(":", "-"), *tail])} if tail else place
 
     def _take_connection(self, entry: Entry) -> None:
         for key in SAME:
-            if value := self._keys.get(key):
-                if key in ("username", "password") and _ENV.search(value):
-                    self._drop(key, "it has ${…} in it, which mirrorpy would take from the environment")
-                else:
-                    entry.options[key] = value
+            value = self._keys.get(key)
+            if value is None:
+                continue
+            if key == "user_agent" and not (value.isascii() and value.isprintable()):
+                self._drop(key, "only printable ASCII can stand in a header")
+            elif key in CERTIFICATES and not value.isprintable():
+                self._drop(key, "it has a control character in it")
+            elif key not in CERTIFICATES and _ENV.search(value):
+                self._drop(key, "it has ${…} in it, which mirrorpy would take from the environment")
+            else:
+                entry.options[key] = value
         for key, read in NUMBERS.items():
             if value := self._keys.get(key):
                 try:
-                    read(value)
+                    entry.options[key] = read(value)
                 except ValueError:
                     self._drop(key, f"{value!r} is no value of it")
-                else:
-                    entry.options[key] = int(value) if read is int else value
-        if (verify := self._keys.get("sslverify", "").lower()) in (*_TRUE, *_FALSE):
-            entry.options["sslverify"] = verify in _TRUE
-        if proxy := self._keys.get("proxy"):
-            entry.options["proxy"] = "" if proxy.lower() == "_none_" else self._with_login(proxy)
+        self._take_switch(entry)
+        self._take_proxy(entry)
 
-    def _with_login(self, proxy: str) -> str:
-        user, password = self._keys.get("proxy_username"), self._keys.get("proxy_password", "")
-        scheme, mark, rest = proxy.partition("://")
-        return f"{scheme}{mark}{quote(user, safe='')}:{quote(password, safe='')}@{rest}" if user and mark else proxy
+    def _take_switch(self, entry: Entry) -> None:
+        verify = self._keys.get("sslverify", "").lower()
+        if verify in (*_TRUE, *_FALSE):
+            entry.options["sslverify"] = verify in _TRUE
+        elif verify:
+            self._drop("sslverify", f"{verify!r} is neither true nor false")
+
+    def _take_proxy(self, entry: Entry) -> None:
+        proxy, user = self._keys.get("proxy"), self._keys.get("proxy_username")
+        if proxy is None:
+            return
+        if proxy.lower() == "_none_":
+            entry.options["proxy"] = ""
+            return
+        scheme, _, rest = proxy.partition("://")
+        login, mark, host = rest.rpartition("@")
+        if not _PROXY.fullmatch(f"{scheme}://{host}") or "[" in proxy or _ENV.search(proxy) or not proxy.isprintable():
+            self._drop("proxy", f"{redact(proxy)} is no URL of a proxy, such as http://proxy.example.org:3128")
+            return
+        if user is not None:
+            login, mark = f"{quote(user, safe='')}:{quote(self._keys.get('proxy_password', ''), safe='')}", "@"
+        entry.options["proxy"] = f"{scheme}://{login}{mark}{host}"
 
     def _take_keys(self, entry: Entry) -> None:
         files = []
         for key in re.split(r"[\s,]+", self._keys.get("gpgkey", "")):
-            if key.lower().startswith("file://"):
-                files.append(unquote(urlsplit(key).path))
+            if not key.isprintable() or "$" in key:
+                self._drop("gpgkey", "it has a variable or a control character in it; name the file")
+                entry.comments.append(f"gpgkey: {one_line(redact(key))}")
+            elif key.lower().startswith("file:///"):
+                files.append(unquote(key[len("file://") :]))
             elif key:
-                self._drop("gpgkey", f"{key} is no file here; fetch it, check its fingerprint, and name the file")
-                entry.comments.append(f"gpgkey: {key}")
-        if any("$" in file for file in files):
-            self._drop("gpgkey", "it has a variable in its name; name each file")
-            entry.comments += [f"gpgkey: {file}" for file in files]
-        elif files:
+                self._drop("gpgkey", f"{redact(key)} is no file here; fetch it, check its fingerprint, name the file")
+                entry.comments.append(f"gpgkey: {redact(key)}")
+        if files:
             entry.options["gpgkey"] = files
         for key in LATER:
             if self._keys.get(key, "").lower() in _TRUE:

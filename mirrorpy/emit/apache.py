@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirrorpy.emit.words import HEADER, plain, quoted
+from mirrorpy.emit.words import HEADER, address, host_name, plain, quoted
 from mirrorpy.rpmmd.freshness import ASK, CHECKSUM_NAME, FOREVER, METADATA
 from mirrorpy.rpmmd.media import MEDIA_TYPES
 from mirrorpy.store.layout import STATE
@@ -60,17 +60,16 @@ def apache_conf(root: Path, bind: str | None, port: int, server_name: str | None
     Raises:
         ConfigError: The root cannot stand there: Apache takes `*`, `?`, `[` and `${` for patterns and variables.
     """
-    address = plain(bind, "--bind", "Apache", ' <>"') if bind else None
-    if address and ":" in address:
-        address = f"[{address}]"
-    listen = f"Listen {f'{address}:' if address else ''}{port}\n"
+    where = None if bind is None else address(bind)
+    six = where is not None and ":" in where
+    place = f"[{where}]" if six else where
     # Without any name Apache asks the DNS for one, and an address of IPv6 cannot be one.
-    unnamed = "localhost" if address and ":" in address else address
-    name = plain(server_name, "--server-name", "Apache", ' <>"') if server_name else unnamed
+    unnamed = "localhost" if six else where
+    name = unnamed if server_name is None else host_name(server_name)
     return CONFIGURATION.format(
         header=HEADER.format("apache"),
-        listen=listen if address or port != 80 else "",
-        address=address or "*",
+        listen=f"Listen {f'{place}:' if place else ''}{port}\n" if place or port != 80 else "",
+        address=place or "*",
         port=port,
         server_name=f"ServerName {name}" if name else "# ServerName mirror.example.org",
         root=quoted(plain(root, "root", "Apache", "*?[$")),

@@ -27,6 +27,10 @@ def check_user(user: str) -> str:
     return user
 
 
+def _mailto(address: str) -> str:
+    return plain(address, "--mailto", "cron", " \"'\\") or '""'
+
+
 def cron_file(command: Sequence[str], at: str, user: str, mailto: str) -> str:
     """Return the file; command is the words of a quiet sync, and only what they print is mailed.
 
@@ -41,7 +45,7 @@ def cron_file(command: Sequence[str], at: str, user: str, mailto: str) -> str:
         [
             HEADER.format("cron"),
             "# For /etc/cron.d/mirrorpy. Nothing is mailed unless something failed.",
-            f"MAILTO={plain(mailto, '--mailto', 'cron', ' ')}",
+            f"MAILTO={_mailto(mailto)}",
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             *jobs,
             "",

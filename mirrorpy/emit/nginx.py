@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirrorpy.emit.words import HEADER, plain, quoted
+from mirrorpy.emit.words import HEADER, address, host_name, plain, quoted
 from mirrorpy.rpmmd.freshness import ASK, CHECKSUM_NAME, FOREVER, METADATA
 from mirrorpy.rpmmd.media import BYTES, MEDIA_TYPES
 from mirrorpy.store.layout import STATE
@@ -56,11 +56,11 @@ def nginx_conf(root: Path, bind: str | None, port: int, server_name: str | None)
     Raises:
         ConfigError: The root cannot stand there: nginx takes a dollar sign for a variable.
     """
-    address = plain(bind, "--bind", "nginx", " ;{}") if bind else None
+    where = None if bind is None else address(bind)
     return CONFIGURATION.format(
         header=HEADER.format("nginx"),
-        listen=f"{f'[{address}]' if ':' in address else address}:{port}" if address else port,
-        server_name=plain(server_name, "--server-name", "nginx", " ;{}") if server_name else "_",
+        listen=f"{f'[{where}]' if ':' in where else where}:{port}" if where else port,
+        server_name="_" if server_name is None else host_name(server_name),
         root=quoted(plain(root, "root", "nginx", "$")),
         bytes=BYTES,
         types="\n".join(f"        {kind} {' '.join(suffixes)};" for kind, suffixes in MEDIA_TYPES.items()),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from mirrorpy.emit.words import HEADER, plain
-from mirrorpy.errors import ConfigError
+from mirrorpy.emit.words import HEADER
+from mirrorpy.errors import ConfigError, redact
 from mirrorpy.rpmmd.mirrors import expand
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ FOLDED = ("releasever", "basearch")
 """Variables that every client knows of itself."""
 EXPIRE = "1h"
 """A mirror in the same network is asked cheaply; 48 hours, dnf's default, is longer than most keep what they drop."""
-SCHEMES = ("http", "https", "ftp", "file")
+_URL = re.compile(r"(https?|ftp|file)://([^\s,?#\"'\\\\]*)", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
 _FOLDED_IN_ID = re.compile(rf"[-._:+]?\$(?:\{{(?:{'|'.join(FOLDED)})\}}|(?:{'|'.join(FOLDED)})(?!\w))", re.ASCII)
 
@@ -48,13 +49,25 @@ def fold(repos: Sequence[Repository]) -> list[Section]:
         families[family].append(repo)
     found = [_section(template, path, members) for (template, path, _), members in families.items()]
     taken = Counter(section.id for section in found)
-    return [
+    unfolded = [
         section
         for members, folded in zip(families.values(), found, strict=True)
         for section in (
             [folded] if taken[folded.id] == 1 else [_section(repo.id, repo.path, [repo]) for repo in members]
         )
     ]
+    return _distinct(unfolded)
+
+
+def _distinct(sections: list[Section]) -> list[Section]:
+    """Give a number to an id that another section has, and to `main`, which is the program's own."""
+    used, named = {"main"}, []
+    for section in sections:
+        free = (name for count in itertools.count(2) if (name := f"{section.id}-{count}") not in used)
+        name = section.id if section.id not in used else next(free)
+        used.add(name)
+        named.append(replace(section, id=name))
+    return named
 
 
 def _section(template: str, path: str, members: Sequence[Repository]) -> Section:
@@ -84,12 +97,34 @@ def check_base(base: str) -> str:
     Raises:
         ConfigError: It is no URL of http, https, ftp or file.
     """
-    parts = urlsplit(base) if base.isprintable() and " " not in base and not set("\"'\\") & set(base) else urlsplit("")
-    if parts.scheme.lower() not in SCHEMES or not (parts.netloc or parts.scheme.lower() == "file"):
-        raise ConfigError(f"--base {base!r} is no http://, https://, ftp:// or file:// URL")
-    if parts.query or parts.fragment:
-        raise ConfigError(f"--base {base!r} has a query or a fragment, below which nothing can lie")
+    scheme, rest = _check_url("--base", base)
+    if scheme == "file":
+        return f"file://{rest.rstrip('/')}"
     return base.rstrip("/")
+
+
+def check_key(key: str) -> str:
+    """Return the URL of a key that clients check with, or its path there.
+
+    Raises:
+        ConfigError: It is no URL of http, https, ftp or file.
+    """
+    if not (key.startswith("/") and key.isprintable()):
+        _check_url("--gpgkey", key)
+    return key
+
+
+def _check_url(option: str, url: str) -> tuple[str, str]:
+    """Return a URL's scheme, and what follows the slashes; yum splits lists at commas and white space."""
+    match = _URL.fullmatch(url) if url.isprintable() else None
+    try:
+        host = match is not None and (match[1].lower() == "file" or bool(urlsplit(url).hostname))
+        good = host and urlsplit(url).port != 0 and not urlsplit(url).netloc.endswith(":")
+    except ValueError:
+        good = False
+    if match is None or not good or (match[1].lower() == "file" and not match[2].startswith("/")):
+        raise ConfigError(f"{option} {redact(url)!r} is no http://, https://, ftp:// or file:/// URL")
+    return match[1].lower(), match[2]
 
 
 def repo_file(sections: Sequence[Section], base: str) -> str:
@@ -111,4 +146,4 @@ def repo_file(sections: Sequence[Section], base: str) -> str:
 
 
 def _key_url(key: str) -> str:
-    return plain(key, "gpgkey", "yum", " ") if urlsplit(key).scheme in SCHEMES else f"file://{quote(key)}"
+    return f"file://{quote(key)}" if key.startswith("/") else key

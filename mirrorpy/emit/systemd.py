@@ -79,7 +79,7 @@ def systemd_units(command: Sequence[str], root: Path, at: str, user: str | None)
         "mirrorpy.service": SERVICE.format(
             header=header,
             command=" ".join(_word(word).replace("$", "$$") for word in command),
-            user=f"User={check_user(user)}\n" if user else "",
+            user="" if user is None else f"User={check_user(user)}\n",
             root=_word(str(root)),
         ),
         "mirrorpy.timer": TIMER.format(

@@ -17,7 +17,8 @@ _FIELDS = (
     (0, 7, "sunmontuewedthufrisat"),
 )
 """First and last value of each field, and its names from the first on: crontab(5)."""
-_ITEM = re.compile(r"(?:\*|(\d{1,2}|[A-Za-z]{3})(?:-(\d{1,2}|[A-Za-z]{3}))?)(?:/[1-9]\d?)?", re.ASCII)
+_VALUE = r"(\d{1,2}|[A-Za-z]{3})"
+_ITEM = re.compile(rf"{_VALUE}|(?:\*|{_VALUE}-{_VALUE})(?:/[1-9]\d?)?", re.ASCII)
 
 
 def parse_times(text: str) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirrorpy.emit.words import HEADER, plain
+from mirrorpy.emit.words import HEADER, address, plain
 from mirrorpy.store.layout import STATE
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def vsftpd_conf(root: Path, bind: str | None, port: int) -> str:
 def _listen(bind: str | None) -> str:
     if bind is None:
         return "listen=YES\n# Every IPv4 address; `--bind ::` is every one of IPv6 and IPv4.\nlisten_ipv6=NO"
-    address = plain(bind, "--bind", "vsftpd")
-    six = ":" in address
+    where = address(bind)
+    six = ":" in where
     return (
         f"listen={'NO' if six else 'YES'}\nlisten_ipv6={'YES' if six else 'NO'}\n"
-        f"listen_address{'6' if six else ''}={address}"
+        f"listen_address{'6' if six else ''}={where}"
     )

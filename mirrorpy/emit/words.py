@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import ConfigError
@@ -9,6 +11,7 @@ from mirrorpy.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+_HOST = re.compile(r"[^\W_](?:[\w.-]*[^\W_])?")
 HEADER = "# Made by `mirrorpy emit {}`."
 
 
@@ -23,6 +26,29 @@ def plain(text: str | Path, what: str, program: str, forbidden: str = "") -> str
     if bad is not None or word != word.strip():
         raise ConfigError(f"{what} {word!r} cannot stand in a file of {program}: {bad or ' '!r} in it")
     return word
+
+
+def address(text: str) -> str:
+    """Return an IP address to listen on, in its shortest form.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ConfigError(f"--bind {text!r} is no IP address") from None
+
+
+def host_name(text: str) -> str:
+    """Return the name of a host.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if not _HOST.fullmatch(text):
+        raise ConfigError(f"--server-name {text!r} is no name of a host")
+    return text
 
 
 def quoted(word: str) -> str:

@@ -23,11 +23,15 @@ MEDIA_TYPES = {
 }
 """Type → suffixes. A compressed file is what it is: with a Content-Encoding, clients would unpack what they hash."""
 _BY_SUFFIX = {suffix: kind for kind, suffixes in MEDIA_TYPES.items() for suffix in suffixes}
+_PACKED = {"gzip": "gz", "bzip2": "bz2", "xz": "xz"}
 _OTHERS = mimetypes.MimeTypes(filenames=())
 
 
 def media_type(name: str) -> str:
     """Return a file's media type, by its suffix."""
     stem, _, suffix = name.rpartition(".")
-    kind = _BY_SUFFIX.get(suffix.lower()) or _OTHERS.guess_type(f"file.{suffix}")[0] if stem else None
+    if not stem:
+        return BYTES
+    kind, packed = _OTHERS.guess_type(f"file.{suffix}")
+    kind = _BY_SUFFIX.get(suffix.lower()) or (_BY_SUFFIX.get(_PACKED.get(packed, "")) if packed else kind)
     return TEXT if kind == "text/plain" else kind or BYTES

@@ -11,16 +11,18 @@ from urllib.parse import quote_from_bytes
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.staticfiles import NotModifiedResponse
 
 from mirrorpy.rpmmd.freshness import ASK, cache_control
 from mirrorpy.rpmmd.media import media_type
-from mirrorpy.serve.site import Found, Refused, Site
+from mirrorpy.serve.site import Found, Refused
+from mirrorpy.upstream.transfer import parse_date
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from mirrorpy.serve.index import Pages
+    from mirrorpy.serve.site import Site
 
 METHODS = ("GET", "HEAD")
 LAST_DATE = 253_402_300_799
@@ -46,13 +48,6 @@ class App:
 
     site: Site
     pages: Pages
-    rules: StaticFiles
-    """Starlette's, of which only the rules for conditional requests are used."""
-
-    @classmethod
-    def of(cls, root: str, pages: Pages) -> App:
-        """Return the application of one root."""
-        return cls(Site(root), pages, StaticFiles(directory=root, check_dir=False))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -91,9 +86,18 @@ class App:
         if fresh := cache_control(found.path):
             headers["Cache-Control"] = fresh
         response = _Chunks(found.file, headers=headers, media_type=media_type(found.path), stat_result=info)
-        if self.rules.is_not_modified(response.headers, request.headers):
-            return NotModifiedResponse(response.headers)
-        return response
+        return NotModifiedResponse(response.headers) if _is_known(request, response) else response
+
+
+def _is_known(request: Request, response: Response) -> bool:
+    """Tell whether the client has this very file (RFC 9110, 13.1.2 and 13.1.3)."""
+    tags = request.headers.get("if-none-match")
+    if tags is not None:
+        known = {tag.strip().removeprefix("W/") for tag in tags.split(",")}
+        return bool(known & {"*", response.headers["etag"]})
+    since = parse_date(request.headers.get("if-modified-since"))
+    changed = parse_date(response.headers["last-modified"])
+    return since is not None and changed is not None and changed <= since
 
 
 def _location(found: Found) -> str:

@@ -31,6 +31,7 @@ th { text-align: left; font-weight: 500; color: var(--dim) }
 th, td { padding: .25rem .75rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 td:first-child { overflow-wrap: anywhere } td + td, th + th { white-space: nowrap }
 #files td:first-child { width: 100% }
+.wide { overflow-x: auto }
 td.text { white-space: normal; overflow-wrap: anywhere }
 #files th + th, #files td + td { text-align: right }
 #files tbody tr:hover { background: #8881 }
@@ -70,13 +71,13 @@ class Pages:
         if not shown:
             return
         yield (
-            '<table id="repositories"><thead><tr><th>Repository</th><th>Packages</th><th>Size</th>'
+            '<div class="wide"><table id="repositories"><thead><tr><th>Repository</th><th>Packages</th><th>Size</th>'
             "<th>Upstream from</th><th>Last sync</th><th>Condition</th></tr></thead><tbody>"
         )
         now = time.time()
         for repo in shown[:MAX_REPOSITORIES]:
             yield _status(repo, read_state(self.layout.repo(repo.id).state), now)
-        yield "</tbody></table>"
+        yield "</tbody></table></div>"
         if len(shown) > MAX_REPOSITORIES:
             yield f'<p class="dim">and {len(shown) - MAX_REPOSITORIES} more; <code>mirrorpy status</code> has all.</p>'
 

@@ -15,6 +15,7 @@ import uvicorn
 from mirrorpy.errors import LocalError, one_line
 from mirrorpy.serve.app import App
 from mirrorpy.serve.index import Pages
+from mirrorpy.serve.site import Site
 from mirrorpy.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -46,13 +47,15 @@ class Access:
     bytes: int
     """Of the body, as far as it was sent."""
     seconds: float
+    referer: str
     agent: str
 
     def __str__(self) -> str:
         """Return a line of the Combined Log Format; what the client chose is escaped."""
         moment = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(self.time))
-        request, agent = (one_line(text).replace('"', "\\x22") for text in (self.request, self.agent or "-"))
-        return f'{self.client} - - [{moment}] "{request}" {self.status} {self.bytes} "-" "{agent}"'
+        said = (self.request, self.referer or "-", self.agent or "-")
+        request, referer, agent = (one_line(text).replace('"', "\\x22") for text in said)
+        return f'{self.client} - - [{moment}] "{request}" {self.status} {self.bytes} "{referer}" "{agent}"'
 
 
 def serve(
@@ -66,7 +69,7 @@ def serve(
     root = str(config.root)
     if not os.path.isdir(root):
         raise LocalError(f"{root}: there is nothing to serve", hint="run `mirrorpy sync` first")
-    app = App.of(root, Pages(Layout.of(config.root), config.repos))
+    app = App(Site(root), Pages(Layout.of(config.root), config.repos))
     server = uvicorn.Server(
         uvicorn.Config(
             _watched(app, access),
@@ -101,12 +104,15 @@ def _listen(bind: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise LocalError(
             f"cannot listen on {bind} port {port}: {reason}", hint="choose another with --bind and --port"
         ) from error
+    # asyncio sets it only on sockets that name their protocol; without it each answer waits for the last one's ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _watched(app: App, access: Callable[[Access], None] | None) -> Callable[[Scope, Receive, Send], object]:
@@ -125,16 +131,19 @@ def _watched(app: App, access: Callable[[Access], None] | None) -> Callable[[Sco
 
         try:
             await app(scope, receive, watch)
-        except Exception as error:  # noqa: BLE001  # a disk's or a client's fault; the others are served on
+        except Exception as error:
+            # A disk's or a client's fault; uvicorn, told of it, closes the connection.
             logger.info("%s: %s: %s", _request(scope), type(error).__name__, one_line(str(error)))
-        if access is not None:
-            access(_access(scope, began, status, count))
+            raise
+        finally:
+            if access is not None:
+                access(_access(scope, began, status, count))
 
     return answer
 
 
 def _access(scope: Scope, began: float, status: int, count: int) -> Access:
-    agent = next((value for name, value in scope["headers"] if name == b"user-agent"), b"")
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
     return Access(
         client=scope["client"][0] if scope["client"] else "-",
         time=began,
@@ -142,7 +151,8 @@ def _access(scope: Scope, began: float, status: int, count: int) -> Access:
         status=status,
         bytes=count,
         seconds=round(time.time() - began, 3),
-        agent=agent.decode("latin-1"),
+        referer=headers.get(b"referer", ""),
+        agent=headers.get(b"user-agent", ""),
     )
 
 

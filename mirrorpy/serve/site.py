@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 5
 """A walk may step over a link whose generation is dropped at that instant; the next one sees the new link."""
+_ORIGIN = re.compile(rb"^https?://[^/]*", re.IGNORECASE)
+"""What stands before the path where a client takes us for a proxy (RFC 9112, 3.2.2)."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
@@ -135,7 +138,7 @@ def _decode(raw_path: bytes) -> str:
 
     Percent-encoding is undone once, as the standard says; what is still encoded then is a name like any other.
     """
-    decoded = unquote_to_bytes(raw_path)
+    decoded = unquote_to_bytes(_ORIGIN.sub(b"", raw_path))
     if b"\0" in decoded:
         raise Refused(400, "a path has no NUL")
     segments = os.fsdecode(decoded).split("/")
