@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import logging
 import os
 import sys
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,16 +16,17 @@ from mirrorpy import __version__
 from mirrorpy.cli.junit import junit_document
 from mirrorpy.cli.watch import watch_for
 from mirrorpy.config import find_config, load_config
+from mirrorpy.config.quantity import Duration
 from mirrorpy.errors import ConfigError
 from mirrorpy.figures import files_text, size_text
 from mirrorpy.mirror import select_repositories
 from mirrorpy.store.layout import Layout
-from mirrorpy.verify import FindingKind, Settings, verify_folder, verify_repository
+from mirrorpy.verify import FindingKind, Settings, repair_all, verify_folder, verify_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from mirrorpy.sync import Watch
+    from mirrorpy.config import Config, Repository
     from mirrorpy.verify import Verdict
 
 FORMATS = ("text", "json", "junit")
@@ -45,13 +46,60 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
         help=f"what makes a repository damaged: {', '.join(FindingKind)} (default: all; in a folder that mirrorpy "
         "did not make, all but orphan)",
     )
+    parser.add_argument(
+        "--repair",
+        action="store_true",
+        help="fetch what is damaged again, and publish every repository that uses it anew",
+    )
+    parser.add_argument(
+        "--since-last",
+        type=_duration,
+        metavar="DURATION",
+        help="hash only what was not hashed for so long, oldest first",
+    )
+    parser.add_argument("--budget", type=_duration, metavar="DURATION", help="stop hashing after so long")
     parser.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="files hashed at a time")
     parser.set_defaults(run=run, configured=False)
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """What to verify: folders by their path, everything else by the configuration."""
+
+    folders: list[str]
+    repos: list[Repository] = field(default_factory=list)
+    config: Config | None = None
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> _Targets:
+        folders = [target.rstrip("/") or "/" for target in args.targets if "/" in target or target in (".", "..")]
+        named = [target for target in args.targets if "/" not in target and target not in (".", "..")]
+        for folder in folders:
+            if not os.path.isdir(folder):
+                raise ConfigError(f"{folder} is no folder")
+        if folders and args.repair:
+            raise ConfigError("--repair is for repositories of the configuration", hint="name them, or none for all")
+        if folders and not named:
+            return cls(folders)
+        config = load_config(find_config(args.config, os.environ), os.environ)
+        return cls(folders, select_repositories(config, named), config)
+
+    @property
+    def layout(self) -> Layout:
+        assert self.config is not None
+        return Layout.of(self.config.root)
 
 
 def _kinds(text: str) -> frozenset[FindingKind]:
     try:
         return frozenset(FindingKind(kind.strip()) for kind in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _duration(text: str) -> float:
+    try:
+        return Duration.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -65,9 +113,19 @@ def _jobs(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Verify, and tell what was found."""
     began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    settings = Settings(quick=args.quick, jobs=args.jobs, fail_on=args.fail_on)
+    settings = Settings(
+        quick=args.quick,
+        jobs=args.jobs,
+        since=args.since_last,
+        deadline=None if args.budget is None else began + args.budget,
+        fail_on=args.fail_on,
+    )
+    targets = _Targets.of(args)
     with watch_for(args) as watch:
-        verdicts = [verify(settings, watch) for verify in _targets(args)]
+        verdicts = [verify_repository(repo, targets.layout, settings, watch) for repo in targets.repos]
+        if args.repair and targets.config is not None:
+            verdicts = repair_all(targets.config, verdicts, settings, watch)
+        verdicts += [verify_folder(folder, settings, watch) for folder in targets.folders]
     code = _exit(verdicts)
     if args.json or args.format == "json":
         document = {
@@ -85,22 +143,6 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def _targets(args: argparse.Namespace) -> Iterator[Callable[[Settings, Watch], Verdict]]:
-    """Yield what to verify: folders by their path, everything else by the configuration."""
-    folders = [target for target in args.targets if "/" in target or target in (".", "..")]
-    named = [target for target in args.targets if target not in folders]
-    for folder in folders:
-        if not os.path.isdir(folder):
-            raise ConfigError(f"{folder} is no folder")
-    if named or not folders:
-        config = load_config(find_config(args.config, os.environ), os.environ)
-        layout = Layout.of(config.root)
-        for repo in select_repositories(config, named):
-            yield functools.partial(verify_repository, repo, layout)
-    for folder in folders:
-        yield functools.partial(verify_folder, folder.rstrip("/") or "/")
-
-
 def _exit(verdicts: list[Verdict]) -> int:
     """Damage is 1, whatever else went wrong; else the first failure decides."""
     if any(verdict.outcome == "damaged" for verdict in verdicts):
@@ -115,6 +157,8 @@ def _tell(verdict: Verdict, args: argparse.Namespace) -> None:
         logger.error("%s: %s", verdict.id, verdict.error.message)
     if args.json or args.format != "text":
         return
+    for finding in verdict.repaired:
+        print(f"{verdict.id}: repaired: {finding.kind}: {finding.path}")
     for finding in verdict.findings:
         print(f"{verdict.id}: {finding.kind}: {finding.path}: {finding.message}")
     if verdict.error is None and not args.quiet:
@@ -125,8 +169,9 @@ def summary(verdict: Verdict) -> str:
     """Return one line of what was found."""
     found = ", ".join(f"{count:,} {kind}" for kind, count in sorted(verdict.counts().items()))
     looked = f"{files_text(verdict.hashed.files)} hashed ({size_text(verdict.hashed.bytes)})"
+    later = f", {verdict.postponed.files:,} postponed" if verdict.postponed.files else ""
     retired = f", {verdict.retired:,} retired" if verdict.retired else ""
     return (
-        f"{verdict.id}: {verdict.outcome}, {verdict.packages:,} packages, {looked}{retired}"
+        f"{verdict.id}: {verdict.outcome}, {verdict.packages:,} packages, {looked}{later}{retired}"
         f"{': ' if found else ''}{found}; {verdict.seconds:.1f} s"
     )

@@ -22,6 +22,8 @@ class Options:
     checksum: bool = False
     allow_shrink: bool = False
     allow_rollback: bool = False
+    rebuild: bool = False
+    """Publish a new generation even where nothing changed."""
 
 
 class Watch(Protocol):

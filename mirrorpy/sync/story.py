@@ -186,7 +186,7 @@ class _Sync:
         self._step("downloading")
         self.shortfall.judge(self.filler.fill(plan.fetch), snapshot)
         self.shortfall.leave_out(plan)
-        same = audit.whole and not plan.changes and not snapshot.changed
+        same = audit.whole and not plan.changes and not snapshot.changed and not self.options.rebuild
         if same and not self.filler.filled and not self.resigned:
             self._unchanged(snapshot, plan.packages, len(plan.files), audit.bytes)
             return

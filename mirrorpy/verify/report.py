@@ -60,6 +60,10 @@ class Settings:
     quick: bool = False
     """Presence and size only."""
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    since: float | None = None
+    """Hash only what was not hashed for so many seconds, oldest first."""
+    deadline: float | None = None
+    """When to stop hashing, on the monotonic clock; the rest is looked at as if quick."""
     fail_on: frozenset[FindingKind] | None = None
     """What makes a repository damaged; None is everything, but orphans only where mirrorpy made the folder."""
 
@@ -77,9 +81,13 @@ class Verdict:
     """Promised files."""
     bytes: int = 0
     hashed: Moved = field(default_factory=Moved)
+    postponed: Moved = field(default_factory=Moved)
+    """Files that are due to be hashed and were not, for want of time."""
     retired: int = 0
     """Files that upstream dropped and that are kept for grace; no finding."""
     findings: list[Finding] = field(default_factory=list)
+    repaired: list[Finding] = field(default_factory=list)
+    """What was found at first and is mended."""
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
     error: Failure | None = None

@@ -1,0 +1,27 @@
+"""When each file of a repository was hashed last and found whole; one line each, in whole seconds since the epoch."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mirrorpy.store.durable import write_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LINE = re.compile(r"(\w+:[0-9a-f]+) (\d{1,12})\n", re.ASCII)
+
+
+def read_proofs(path: str) -> dict[str, int]:
+    """Return times by checksum; what is missing or damaged costs a hashing, no more."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return {match[1]: int(match[2]) for line in file if (match := _LINE.fullmatch(line))}
+    except OSError:
+        return {}
+
+
+def write_proofs(path: str, proofs: Mapping[str, int]) -> None:
+    """Write the file durably."""
+    write_file(path, "".join(f"{checksum} {seconds}\n" for checksum, seconds in proofs.items()).encode())

@@ -1,0 +1,77 @@
+"""Repair: what is damaged is fetched again, and published as a new generation of every repository that uses it.
+
+A published file and the pool's object are one inode, so nothing is mended in place: a sync that trusts nothing hashes
+what is here, takes what is damaged out of the pool, brings it anew, and switches to a generation built from that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import LocalError
+from mirrorpy.store.generation import published_generation
+from mirrorpy.store.layout import Layout
+from mirrorpy.sync import Claims, Options, sweep_pool, sync_repository
+from mirrorpy.upstream import Network
+from mirrorpy.verify.folder import verify_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mirrorpy.config import Config, Repository
+    from mirrorpy.rpmmd.model import Checksum
+    from mirrorpy.sync.report import Watch
+    from mirrorpy.verify.report import Settings, Verdict
+
+DISTRUST = Options(checksum=True, rebuild=True)
+
+
+def repair_all(config: Config, verdicts: Sequence[Verdict], settings: Settings, watch: Watch) -> list[Verdict]:
+    """Mend every damaged repository, and those that share a damaged file; return what is found afterwards.
+
+    A file that upstream does not give any more stays a finding.
+    """
+    layout, damaged = Layout.of(config.root), {verdict.id: verdict for verdict in verdicts if verdict.findings}
+    keys = {key for repo in config.repos if repo.id in damaged for key in _damaged_keys(layout, repo, damaged[repo.id])}
+    affected = [repo for repo in config.repos if repo.id in damaged or keys & _keys(layout, repo)]
+    network = Network(max_parallel_downloads=config.max_parallel_downloads, throttle=config.throttle)
+    mended: dict[str, Verdict] = {}
+    try:
+        for repo in affected:
+            report = sync_repository(repo, layout, network, DISTRUST, claims=Claims(), watch=watch)
+            verdict = mended[repo.id] = verify_repository(repo, layout, settings, watch)
+            before = damaged[repo.id].findings if repo.id in damaged else []
+            verdict.repaired = [finding for finding in before if finding not in verdict.findings]
+            if report.error:
+                verdict.warnings.append(f"not repaired: {report.error.message}")
+    finally:
+        network.close()
+    _sweep(layout, mended.values())
+    return [mended.pop(verdict.id, verdict) for verdict in verdicts] + list(mended.values())
+
+
+def _damaged_keys(layout: Layout, repo: Repository, verdict: Verdict) -> set[Checksum]:
+    paths = {finding.path for finding in verdict.findings}
+    return {key for path, key in _entries(layout, repo) if path in paths}
+
+
+def _keys(layout: Layout, repo: Repository) -> set[Checksum]:
+    return {key for _, key in _entries(layout, repo)}
+
+
+def _entries(layout: Layout, repo: Repository) -> Iterable[tuple[str, Checksum]]:
+    """Yield path and pool name of each published file."""
+    try:
+        published = published_generation(layout.place(repo.path), layout.repo(repo.id))
+        if published is not None:
+            yield from ((entry.path, entry.key) for entry in published.entries() if entry.key is not None)
+    except LocalError:
+        return
+
+
+def _sweep(layout: Layout, mended: Iterable[Verdict]) -> None:
+    try:
+        sweep_pool(layout, owed_only=True)
+    except LocalError as error:
+        for verdict in mended:
+            verdict.warnings.append(f"the pool could not be pruned: {error.message}")
