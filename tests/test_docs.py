@@ -110,7 +110,7 @@ def test_documented_defaults_are_the_defaults(tmp_path):
 
 @pytest.mark.parametrize(
     "option",
-    ["repo_gpgcheck: true", "gpgcheck: true", "tree: all", "tree: true", "strict_tree: true", "extras: [EULA]"],
+    ["tree: all", "tree: true", "strict_tree: true", "extras: [EULA]"],
 )
 def test_options_documented_as_refused_are_refused(option, tmp_path):
     file = tmp_path / "mirrorpy.yaml"

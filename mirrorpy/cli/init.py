@@ -52,11 +52,21 @@ def run(args: argparse.Namespace) -> int:
     _write(Path(target), text)
     if not args.quiet:
         print(f"mirrorpy: wrote {target}", file=sys.stderr)
+    _look_ahead(Path(target))
+    return 0
+
+
+def _look_ahead(target: Path) -> None:
+    """Say what would keep the first sync from working."""
     try:
-        load_config(Path(target), os.environ)
+        config = load_config(target, os.environ)
     except ConfigError as error:
         logger.warning("to be mended before the first sync: %s", error.message)
-    return 0
+        return
+    keys = dict.fromkeys(key for repo in config.repos for key in repo.gpgkey if repo.gpgcheck or repo.repo_gpgcheck)
+    for key in keys:
+        if not os.path.exists(key):
+            logger.warning("to be put there before the first sync: %s, which signatures are checked with", key)
 
 
 def _converted(args: argparse.Namespace) -> str:

@@ -105,6 +105,9 @@ class Repository:
     throttle: int = 0
     """Bytes a second; 0 is no limit."""
     allow_missing: bool = False
+    repo_gpgcheck: bool = False
+    gpgcheck: bool = False
+    allow_sha1: bool = False
     gpgkey: tuple[str, ...] = ()
     """Files of keys, absolute."""
     connection: Connection = Connection()

@@ -24,8 +24,6 @@ MAX_NAME = 200
 """Bytes of a path's segment; a generation's name adds its time, and 255 is the filesystem's bound."""
 MAX_MATRIX = 10_000
 _LATER = {
-    "repo_gpgcheck": "signatures are not checked by this version",
-    "gpgcheck": "signatures are not checked by this version",
     "strict_tree": "installer trees are not mirrored by this version",
     "extras": "files beside the repository are not mirrored by this version",
 }
@@ -105,6 +103,10 @@ def _repository(
         value = own if own is not None else getattr(top, key)
         return default if value is None else value
 
+    keys = tuple(_key_file(key, folder) for key in _texts(pick("gpgkey", [])))
+    for check in ("repo_gpgcheck", "gpgcheck"):
+        if pick(check, default=False) and not keys:
+            raise Wrong(check, "needs gpgkey: no key is trusted but those that it names")
     return Repository(
         id=repo_id,
         path=_check_path(expand(path, variables)),
@@ -120,7 +122,10 @@ def _repository(
         minrate=int(pick("minrate", defaults.minrate)),
         throttle=int(entry.throttle or 0),
         allow_missing=pick("allow_missing", defaults.allow_missing),
-        gpgkey=tuple(_key_file(key, folder) for key in _texts(pick("gpgkey", []))),
+        repo_gpgcheck=pick("repo_gpgcheck", default=False),
+        gpgcheck=pick("gpgcheck", default=False),
+        allow_sha1=pick("allow_sha1", default=False),
+        gpgkey=keys,
         connection=connection,
         id_template=entry.id,
         path_template=path,

@@ -28,8 +28,8 @@ KEPT = ("releasever", "basearch")
 """Variables that stay variables even with one value: the next release is one more."""
 SAME = ("username", "password", "user_agent", *CERTIFICATES)
 """Keys that mean the same to mirrorpy."""
-LATER = ("gpgcheck", "repo_gpgcheck")
-"""Keys that mirrorpy will know, and refuses until then."""
+CHECKS = ("gpgcheck", "repo_gpgcheck")
+"""Taken where a key is at hand to check with."""
 CLIENTS = re.compile(
     "name|enabled|enabled_metadata|cost|priority|metadata_expire|mirrorlist_expire|skip_if_unavailable|type|countme"
     "|module_hotfixes|keepcache|keeppackages|autorefresh|failovermethod|fastestmirror|http_caching|keepalive|deltarpm.*"
@@ -249,13 +249,17 @@ class _Converter:
                 entry.comments.append(f"gpgkey: {redact(key)}")
         if files:
             entry.options["gpgkey"] = files
-        for key in LATER:
-            if self._keys.get(key, "").lower() in _TRUE:
-                self._drop(key, "signatures are not checked by this version")
+        for key in CHECKS:
+            if self._keys.get(key, "").lower() not in _TRUE:
+                continue
+            if files:
+                entry.options[key] = True
+            else:
+                self._drop(key, "there is no file with a key to check with")
                 entry.comments.append(f"{key}: true")
 
     def _complain_of_the_rest(self, source: str) -> None:
-        known = {source, *SAME, *NUMBERS, *LATER, "sslverify", "proxy", "gpgkey"}
+        known = {source, *SAME, *NUMBERS, *CHECKS, "sslverify", "proxy", "gpgkey"}
         for key in self._keys:
             if key in SOURCES and key != source:
                 self._drop(key, f"the {source} is taken")

@@ -14,6 +14,7 @@ from mirrorpy.errors import RepodataError
 from mirrorpy.rpmmd.model import Nevra
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 LEAD_MAGIC = b"\xed\xab\xee\xdb"
@@ -31,7 +32,8 @@ NAME, VERSION, RELEASE, EPOCH, ARCH, SOURCE_RPM, SOURCE_PACKAGE = 1000, 1001, 10
 PAYLOAD_DIGEST, PAYLOAD_DIGEST_ALGORITHM = 5092, 5093
 DSA_HEADER, RSA_HEADER, SHA1_HEADER, SHA256_HEADER = 267, 268, 269, 273
 PGP, MD5, GPG = 1002, 1004, 1005
-SIGNATURE_TAGS = frozenset({257, 259, 261, 262, DSA_HEADER, RSA_HEADER, SHA1_HEADER, 270, SHA256_HEADER, 278})
+OPENPGP = 278
+SIGNATURE_TAGS = frozenset({257, 259, 261, 262, DSA_HEADER, RSA_HEADER, SHA1_HEADER, 270, SHA256_HEADER, OPENPGP})
 """Tags that only a signature header has; in the main header rpm took them for proved ones (CVE-2021-3421)."""
 _INT32, _STRING, _BINARY, _STRINGS, _I18N = 4, 6, 7, 8, 9
 _SIZES = {0: 1, 1: 1, 2: 1, 3: 2, _INT32: 4, 5: 8, _BINARY: 1}
@@ -51,13 +53,17 @@ class Header:
 
     def string(self, tag: int) -> str | None:
         """Return a string, the first of several; None where the tag is not there."""
-        kind, offset, _ = self.entries.get(tag, (0, 0, 0))
-        if kind not in (_STRING, _STRINGS, _I18N):
-            return None
-        end = self.data.find(b"\0", offset)
-        if end < 0:
-            raise RepodataError(f"header's tag {tag} has no end")
-        return self.data[offset:end].decode("utf-8", "replace")
+        return next(self.strings(tag), None)
+
+    def strings(self, tag: int) -> Iterator[str]:
+        """Yield every string; none where the tag is not there."""
+        kind, offset, count = self.entries.get(tag, (0, 0, 0))
+        for _ in range(count if kind in (_STRING, _STRINGS, _I18N) else 0):
+            end = self.data.find(b"\0", offset)
+            if end < 0:
+                raise RepodataError(f"header's tag {tag} has no end")
+            yield self.data[offset:end].decode("utf-8", "replace")
+            offset = end + 1
 
     def number(self, tag: int) -> int | None:
         """Return the first 32-bit number; None where the tag is not there."""

@@ -2,7 +2,7 @@
 
 root/PATH -> .NAME.STAMP          the published link, and the generation beside it
 root/.mirrorpy/pool/ALGORITHM/AB/CHECKSUM
-root/.mirrorpy/repos/ID/          lock, state.json, weak, hashed, STAMP.files (manifests), staged/
+root/.mirrorpy/repos/ID/          lock, state.json, weak, hashed, signed, STAMP.files (manifests), staged/
 root/.mirrorpy/incoming/ID/       downloads under way
 """
 
@@ -96,6 +96,10 @@ class RepoLayout:
     @property
     def proofs(self) -> str:
         return f"{self.folder}/hashed"
+
+    @property
+    def verdicts(self) -> str:
+        return f"{self.folder}/signed"
 
     @property
     def staged(self) -> str:

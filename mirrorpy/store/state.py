@@ -25,6 +25,8 @@ class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
     revision: str | None = None
     timestamp: int = 0
     """When upstream made what is published; 0 where that is not known, or lies in the future."""
+    trust: str = ""
+    """Under which demands of signatures it was published."""
     packages: int = 0
     bytes: int = 0
     missing: list[str] = []

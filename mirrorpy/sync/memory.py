@@ -70,12 +70,14 @@ def remember_signature(state: RepoState, snapshot: Snapshot, now: float) -> None
     state.signature_due = now + SIGNATURE_PATIENCE if snapshot.unsigned_yet else 0.0
 
 
-def remember_publication(state: RepoState, repo: Repository, generation: Generation, missing: set[str]) -> None:
-    """Note where and as what a repository is published."""
+def remember_publication(
+    state: RepoState, repo: Repository, generation: Generation, missing: set[str], trust: str
+) -> None:
+    """Note where, as what, and under which demands of signatures a repository is published."""
     if state.path and state.path != repo.path and state.path not in state.former_paths:
         state.former_paths.append(state.path)
     state.former_paths = [path for path in state.former_paths if path != repo.path]
-    state.path, state.generation = repo.path, generation.name
+    state.path, state.generation, state.trust = repo.path, generation.name, trust
     # A delta RPM that upstream lists and does not have is not asked for again: clients do without.
     state.missing = sorted(path for path in missing if not path.endswith(".drpm"))
 

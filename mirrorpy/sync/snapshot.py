@@ -7,7 +7,15 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import ChecksumMismatch, FetchError, MirrorError, RepodataError, UpstreamError, redact
+from mirrorpy.errors import (
+    ChecksumMismatch,
+    FetchError,
+    MirrorError,
+    RepodataError,
+    SignatureError,
+    UpstreamError,
+    redact,
+)
 from mirrorpy.rpmmd.decode import open_decoded
 from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
 from mirrorpy.rpmmd.href import INDEX_FILES
@@ -70,16 +78,24 @@ def known_timestamp(repomd: Repomd, now: float) -> int:
     return repomd.timestamp if repomd.timestamp <= now + CLOCK_SLACK else 0
 
 
-def read_snapshot(upstream: Upstream, known: Known, *, allow_rollback: bool, with_indexes: bool) -> Snapshot:
+def read_snapshot(
+    upstream: Upstream,
+    known: Known,
+    check: Callable[[Snapshot], None],
+    *,
+    allow_rollback: bool,
+    with_indexes: bool,
+) -> Snapshot:
     """Find the state of upstream to follow, mirror by mirror.
 
     A mirror whose repomd.xml is older than the published one, or not one that the metalink vouches for, is passed over.
     Where all are older, the answer is the published state itself, with a warning. The signature of a new state comes
-    from the same mirror, at once: a moment later it may be another state's.
+    from the same mirror, at once: a moment later it may be another state's. check may refuse it.
 
     Raises:
         FetchError: No mirror gave a repomd.xml.
         UpstreamError: Those that gave one gave a bad one.
+        SignatureError: check refused what they gave.
     """
     lagging: list[str] = []
 
@@ -103,11 +119,12 @@ def read_snapshot(upstream: Upstream, known: Known, *, allow_rollback: bool, wit
         if with_indexes and snapshot.changed:
             read_indexes(upstream, snapshot)
             snapshot.unsigned_yet = snapshot.unsigned_yet or (known.signed and not snapshot.indexes)
+            check(snapshot)
         return snapshot
 
     try:
         snapshot = upstream.persist(ask)
-    except (FetchError, UpstreamError):
+    except (FetchError, UpstreamError, SignatureError):
         if not lagging or known.data is None:
             raise
         warning = f"upstream is older than what is published and is not taken: {'; '.join(dict.fromkeys(lagging))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from mirrorpy.sync.publish import (
 from mirrorpy.sync.records import Records, lacking_records, open_check, recover
 from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_planned, tell_retired, tell_unchanged
 from mirrorpy.sync.shortfall import Restart, Shortfall
+from mirrorpy.sync.signed import Signed
 from mirrorpy.sync.snapshot import Snapshot, has_moved, promised_files, read_indexes, read_snapshot
 from mirrorpy.upstream import Upstream
 
@@ -125,7 +127,7 @@ class _Sync:
             prepare_repository(self.layout, self.own)
             stack.enter_context(lock_repository(self.own.lock))
             stack.enter_context(share_pool(self.layout))
-        self.state = read_state(self.own.state)
+        self.state, self.signed = read_state(self.own.state), Signed.of(self.repo)
         self.weak = read_weak(self.own.weak)
         self.pool = Pool(self.layout, dict(self.weak), trust=not self.options.checksum)
         self.filler = Filler(
@@ -149,19 +151,20 @@ class _Sync:
             self._step("asking upstream")
             self.upstream.resolve()
             known = recall(self.published, self.state, self.repo, self.clock())
-            snapshot = read_snapshot(
-                self.upstream,
-                known,
-                allow_rollback=self.options.allow_rollback,
-                with_indexes=not self.options.dry_run,
-            )
             with contextlib.suppress(Restart):
+                snapshot = read_snapshot(
+                    self.upstream,
+                    known,
+                    lambda found: self.signed.check_pair(found, self.upstream),
+                    allow_rollback=self.options.allow_rollback,
+                    with_indexes=not self.options.dry_run or self.repo.repo_gpgcheck,
+                )
                 self._bring(snapshot)
                 return
             logger.info("%s: upstream changed meanwhile; starting again with what is here", self.repo.id)
         raise UpstreamMoving(
             f"upstream changed under {MAX_RESTARTS + 1} attempts",
-            url=snapshot.document.url if snapshot.document else None,
+            url=redact(self.upstream.order[0]),
             hint="run again when it has settled",
         )
 
@@ -186,6 +189,8 @@ class _Sync:
         self._step("downloading")
         self.shortfall.judge(self.filler.fill(plan.fetch), snapshot)
         self.shortfall.leave_out(plan)
+        self._step("checking signatures")
+        self.report.warnings += self.signed.check_packages(plan, self.pool, self.own, os.cpu_count() or 1)
         same = audit.whole and not plan.changes and not snapshot.changed and not self.options.rebuild
         if same and not self.filler.filled and not self.resigned:
             self._unchanged(snapshot, plan.packages, len(plan.files), audit.bytes)
@@ -204,15 +209,18 @@ class _Sync:
             whole = read_indexes_of(self.published) if self.published else None
             if whole is not None:
                 snapshot.indexes.update(whole)
+                self.signed.check_repomd(snapshot)
                 return
             self.upstream.persist(lambda _: read_indexes(self.upstream, snapshot), [snapshot.base])
         if snapshot.indexes and has_moved(self.upstream, snapshot):
             raise Restart
+        self.signed.check_repomd(snapshot)
 
     def _settled(self, snapshot: Snapshot, audit: Audit) -> bool:
         """Tell whether nothing changed, there or here or in the configuration, so that no metadata need be read."""
         same = not snapshot.changed and self.state.fingerprint == self.repo.fingerprint
         calm = same and audit.whole and not self.options.checksum and not self.state.missing
+        calm = calm and self.state.trust == self.signed.trust
         return calm and not self._signed_since(snapshot)
 
     def _signed_since(self, snapshot: Snapshot) -> bool:
@@ -269,7 +277,7 @@ class _Sync:
             self.clock(),
         )
         report, self.published = self.report, done.generation
-        remember_publication(self.state, self.repo, done.generation, self.shortfall.missing)
+        remember_publication(self.state, self.repo, done.generation, self.shortfall.missing, self.signed.trust)
         remember_signature(self.state, snapshot, self.clock())
         keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
         report.outcome, report.generation = "updated", done.generation.name
@@ -284,7 +292,7 @@ class _Sync:
         tell_unchanged(self.report, self.published.name if self.published else None, packages, files, size)
         if not self.options.dry_run:
             if self.published is not None:
-                remember_publication(self.state, self.repo, self.published, self.shortfall.missing)
+                remember_publication(self.state, self.repo, self.published, self.shortfall.missing, self.signed.trust)
             keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
             self._tidy()
 

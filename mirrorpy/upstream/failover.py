@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
-from mirrorpy.errors import ChecksumMismatch, FetchError, MirrorError, NotFound, UpstreamError
+from mirrorpy.errors import ChecksumMismatch, FetchError, MirrorError, NotFound, SignatureError, UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mirrorpy.upstream.network import Patience
 
 T = TypeVar("T")
+FAILURES = (FetchError, UpstreamError, SignatureError)
+"""After these another mirror may do better."""
 MAX_MIRRORS_TRIED = 10
 """Of a long list, so that one file that nobody has does not cost hundreds of requests."""
 logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ def try_mirrors(
     is not. With one mirror this is plain retrying, with exponential backoff, jitter, and Retry-After to a cap.
 
     Raises:
+        SignatureError: Any mirror gave what is not well signed, and none what is.
         UpstreamError: Any mirror gave wrong bytes, and none the right ones.
         NotFound: Every mirror says that it does not have the file.
         FetchError: Otherwise; each mirror is named.
@@ -47,7 +50,7 @@ def try_mirrors(
         for base in tuple(alive):
             try:
                 return action(base)
-            except (FetchError, UpstreamError) as error:
+            except FAILURES as error:
                 logger.debug("%s", error)
                 failures[base] = error
                 failed(base, error)
@@ -64,7 +67,7 @@ def try_mirrors(
     attempts = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(retries + 1),
         wait=wait,
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, (FetchError, UpstreamError)) and bool(alive)),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, FAILURES) and bool(alive)),
         before_sleep=lambda _: retried(),
         reraise=True,
     )
@@ -76,6 +79,8 @@ def _combined(errors: list[MirrorError]) -> MirrorError:
         return errors[0]
     cause = f"every mirror failed: {'; '.join(error.message for error in errors)}"
     href = errors[0].href
+    if any(isinstance(error, SignatureError) for error in errors):
+        return SignatureError(cause, href=href)
     if any(isinstance(error, UpstreamError) for error in errors):
         return ChecksumMismatch(cause, href=href)
     if all(isinstance(error, NotFound) for error in errors):

@@ -346,7 +346,13 @@ def test_mistakes_have_a_place(complaint, text, place):
     assert message.startswith("FILE:")
 
 
-@pytest.mark.parametrize("key", ["repo_gpgcheck", "gpgcheck", "strict_tree"])
+@pytest.mark.parametrize("key", ["repo_gpgcheck", "gpgcheck"])
+def test_checks_need_a_key(complaint, key):
+    message = complaint(with_option(f"{key}: true"))
+    assert message.endswith(f"{key}: needs gpgkey: no key is trusted but those that it names")
+
+
+@pytest.mark.parametrize("key", ["strict_tree"])
 def test_what_this_version_cannot_do_is_refused_not_ignored(complaint, load, key):
     assert f"FILE:2: {key}: " in complaint(with_option(f"{key}: true").lstrip())
     assert load(with_option(f"{key}: false")).repos

@@ -1,0 +1,147 @@
+"""What has to be signed before it is published: repomd.xml, and every package, the reused ones too."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import FetchError, SignatureError
+from mirrorpy.rpmmd.href import INDEX_FILES
+from mirrorpy.rpmmd.model import Kind
+from mirrorpy.signatures import Gpgv, check_package, load_keyring
+from mirrorpy.store.durable import translated
+from mirrorpy.store.verdicts import read_verdicts, write_verdicts
+from mirrorpy.sync.parallel import unordered
+from mirrorpy.sync.shortfall import Restart
+from mirrorpy.sync.snapshot import has_moved, read_indexes
+
+if TYPE_CHECKING:
+    from mirrorpy.config import Repository
+    from mirrorpy.plan import Plan
+    from mirrorpy.rpmmd.model import Checksum
+    from mirrorpy.store.layout import RepoLayout
+    from mirrorpy.store.pool import Pool
+    from mirrorpy.sync.snapshot import Snapshot
+    from mirrorpy.upstream import Upstream
+
+SIGNATURE = INDEX_FILES[1]
+MAX_PAIRS = 3
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Signed:
+    """One repository's demands; where it has none, everything passes."""
+
+    repomd: Gpgv | None = None
+    packages: Gpgv | None = None
+    _good: set[str] = field(default_factory=set)
+    _pairs: int = 0
+    """How often repomd.xml and its signature were of two states."""
+
+    @classmethod
+    def of(cls, repo: Repository) -> Signed:
+        """Read the keys, where signatures are to be checked.
+
+        Raises:
+            ConfigError: A file holds no key, or gpgv is not installed.
+        """
+        if not (repo.repo_gpgcheck or repo.gpgcheck):
+            return cls()
+        gpgv = Gpgv(load_keyring(repo.gpgkey), allow_sha1=repo.allow_sha1)
+        return cls(gpgv if repo.repo_gpgcheck else None, gpgv if repo.gpgcheck else None)
+
+    @property
+    def trust(self) -> str:
+        """Changes when more is demanded, or other keys are trusted."""
+        return " ".join(f"{name}:{gpgv.id}" for name, gpgv in (("r", self.repomd), ("p", self.packages)) if gpgv)
+
+    def check_repomd(self, snapshot: Snapshot) -> None:
+        """Prove the signature of a repomd.xml.
+
+        Raises:
+            SignatureError: There is none, or none that is good.
+        """
+        if self.repomd is None:
+            return
+        signature = snapshot.indexes.get(SIGNATURE)
+        try:
+            if signature is None:
+                raise SignatureError("it has no signature, and repo_gpgcheck asks for one")
+            self.repomd.check(signature, snapshot.data)
+        except SignatureError as error:
+            error.url = error.url or (snapshot.document.url if snapshot.document else None)
+            error.cause = f"repomd.xml: {error.cause}"
+            raise
+
+    def check_pair(self, snapshot: Snapshot, upstream: Upstream) -> None:
+        """See that a new repomd.xml is signed; a pair of two states, of a publisher who is at it, is read again.
+
+        Raises:
+            Restart: It is such a pair.
+            SignatureError: There is no signature, or none that is good.
+        """
+        try:
+            self.check_repomd(snapshot)
+        except SignatureError:
+            if self._pairs >= MAX_PAIRS or not (has_moved(upstream, snapshot) or _has_other(snapshot, upstream)):
+                raise
+            self._pairs += 1
+            raise Restart from None
+
+    def check_packages(self, plan: Plan, pool: Pool, own: RepoLayout, width: int) -> list[str]:
+        """Prove the signature of every package, but of those that were found good under these keys before.
+
+        A retired one that is not good is not carried any longer; the warnings say which.
+
+        Raises:
+            SignatureError: One that upstream promises is not good; the message has the number of the others.
+        """
+        if self.packages is None:
+            return []
+        gpgv, bad = self.packages, {}
+        self._good = read_verdicts(own.verdicts, gpgv.id)
+        keys = {path: pool.key(file.checksum) for path, file in plan.files.items() if file.kind is Kind.PACKAGE}
+        keys |= {entry.path: entry.key for entry in plan.carried if entry.kind is Kind.PACKAGE}
+
+        def work(item: tuple[str, Checksum | None]) -> tuple[str, Checksum | None, SignatureError | None]:
+            path, key = item
+            try:
+                if key is not None:
+                    check_package(pool.path(key), gpgv)
+            except SignatureError as error:
+                error.href = path
+                return path, key, error
+            return path, key, None
+
+        todo = [(path, key) for path, key in keys.items() if str(key) not in self._good]
+        for path, key, error in unordered(todo, work, max(1, min(width, len(todo)))):
+            if error is None:
+                self._good.add(str(key))
+            else:
+                logger.info("%s", error.message)
+                bad[path] = error
+        with translated("cannot write"):
+            write_verdicts(own.verdicts, gpgv.id, sorted(self._good & set(map(str, keys.values()))))
+        return _judge(plan, bad)
+
+
+def _has_other(snapshot: Snapshot, upstream: Upstream) -> bool:
+    """Tell whether the signature is another one by now."""
+    before = dict(snapshot.indexes)
+    with contextlib.suppress(FetchError):
+        read_indexes(upstream, snapshot)
+    return snapshot.indexes != before
+
+
+def _judge(plan: Plan, bad: dict[str, SignatureError]) -> list[str]:
+    promised = [error for path, error in sorted(bad.items()) if path in plan.files]
+    if promised:
+        worst = promised[0]
+        if len(promised) > 1:
+            worst.cause += f" (and {len(promised) - 1} more packages are not well signed; -v names them)"
+        raise worst
+    plan.carried = [entry for entry in plan.carried if entry.path not in bad]
+    return [f"retired package {path} is not kept: {error.cause}" for path, error in sorted(bad.items())]
