@@ -82,9 +82,12 @@ class FetchError(MirrorError):
         hint: str | None = None,
         retryable: bool = False,
         retry_after: float = 0.0,
+        status: int | None = None,
     ) -> None:
         super().__init__(cause, url=url, href=href, hint=hint)
         self.retryable = retryable
+        self.status = status
+        """HTTP's, where there was an answer."""
         self.retry_after = retry_after
         """Seconds that the server asked to be left alone."""
 

@@ -17,11 +17,14 @@ from mirrorpy.cli.junit import junit_document
 from mirrorpy.cli.watch import watch_for
 from mirrorpy.config import find_config, load_config
 from mirrorpy.config.quantity import Duration
-from mirrorpy.errors import ConfigError
+from mirrorpy.errors import ConfigError, redact
 from mirrorpy.figures import files_text, size_text
 from mirrorpy.mirror import select_repositories
+from mirrorpy.rpmmd.mirrors import SCHEMES
+from mirrorpy.signatures import Gpgv, load_keyring
 from mirrorpy.store.layout import Layout
-from mirrorpy.verify import FindingKind, Settings, repair_all, verify_folder, verify_repository
+from mirrorpy.sync.signed import Signed
+from mirrorpy.verify import Depth, FindingKind, Settings, repair_all, verify_folder, verify_repository, verify_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,9 +38,20 @@ logger = logging.getLogger(__name__)
 
 def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command."""
-    parser = add("verify", help="prove that repositories are whole: a mirror's own, or any folder")
-    parser.add_argument("targets", nargs="*", metavar="REPOID|PATH", help="which (default: all of the configuration)")
+    parser = add("verify", help="prove that repositories are whole: a mirror's own, any folder, or any URL")
+    parser.add_argument(
+        "targets", nargs="*", metavar="REPOID|PATH|URL", help="which (default: all of the configuration)"
+    )
     parser.add_argument("--quick", action="store_true", help="look at presence and size only")
+    parser.add_argument("--deep", action="store_true", help="of a URL: download and hash every package, keeping none")
+    parser.add_argument("--all-mirrors", action="store_true", help="of a mirrorlist or metalink: compare the mirrors")
+    parser.add_argument(
+        "--gpgkey",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="of a PATH or URL: it must be signed with this key",
+    )
     parser.add_argument("--format", choices=FORMATS, default="text", help="of the report (default: text)")
     parser.add_argument(
         "--fail-on",
@@ -67,27 +81,41 @@ class _Targets:
     """What to verify: folders by their path, everything else by the configuration."""
 
     folders: list[str]
+    urls: list[str]
     repos: list[Repository] = field(default_factory=list)
     config: Config | None = None
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> _Targets:
-        folders = [target.rstrip("/") or "/" for target in args.targets if "/" in target or target in (".", "..")]
-        named = [target for target in args.targets if "/" not in target and target not in (".", "..")]
+        urls = [target for target in args.targets if "://" in target]
+        folders = [target for target in args.targets if target not in urls and ("/" in target or target in (".", ".."))]
+        named = [target for target in args.targets if target not in urls and target not in folders]
         for folder in folders:
             if not os.path.isdir(folder):
                 raise ConfigError(f"{folder} is no folder")
-        if folders and args.repair:
+        for url in urls:
+            if not url.lower().startswith(SCHEMES):
+                raise ConfigError(f"{redact(url)} is no http://, https:// or file:// URL")
+        if (folders or urls) and args.repair:
             raise ConfigError("--repair is for repositories of the configuration", hint="name them, or none for all")
-        if folders and not named:
-            return cls(folders)
+        places = [folder.rstrip("/") or "/" for folder in folders]
+        if (folders or urls) and not named:
+            return cls(places, urls)
         config = load_config(find_config(args.config, os.environ), os.environ)
-        return cls(folders, select_repositories(config, named), config)
+        return cls(places, urls, select_repositories(config, named), config)
 
     @property
     def layout(self) -> Layout:
         assert self.config is not None
         return Layout.of(self.config.root)
+
+
+def _demands(args: argparse.Namespace) -> Signed:
+    """Return what must be signed with the keys of --gpgkey."""
+    if not args.gpgkey:
+        return Signed()
+    gpgv = Gpgv(load_keyring(args.gpgkey))
+    return Signed(gpgv, gpgv)
 
 
 def _kinds(text: str) -> frozenset[FindingKind]:
@@ -125,7 +153,10 @@ def run(args: argparse.Namespace) -> int:
         verdicts = [verify_repository(repo, targets.layout, settings, watch) for repo in targets.repos]
         if args.repair and targets.config is not None:
             verdicts = repair_all(targets.config, verdicts, settings, watch)
-        verdicts += [verify_folder(folder, settings, watch) for folder in targets.folders]
+        signed = _demands(args)
+        verdicts += [verify_folder(folder, settings, signed, watch) for folder in targets.folders]
+        depth = Depth(deep=args.deep, all_mirrors=args.all_mirrors)
+        verdicts += [verify_url(url, settings, depth, signed, watch) for url in targets.urls]
     code = _exit(verdicts)
     if args.json or args.format == "json":
         document = {

@@ -50,7 +50,7 @@ def _load(name: str) -> bytes:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"gpgkey {name}: cannot be read: {reason}") from error
     keys = data if data[:1] >= b"\x80" else b"".join(map(_dearmour, _ARMOUR.findall(data)))
-    if len(data) > MAX_KEY_FILE or not keys or _packet(keys[0]) != PUBLIC_KEY:
+    if len(data) > MAX_KEY_FILE or not keys or packet_type(keys[0]) != PUBLIC_KEY:
         raise ConfigError(f"gpgkey {name}: holds no public key")
     return keys
 
@@ -67,6 +67,6 @@ def _dearmour(block: bytes) -> bytes:
         return b""
 
 
-def _packet(first: int) -> int:
+def packet_type(first: int) -> int:
     """Return the type of the packet that begins with this byte (RFC 9580, 4.2)."""
     return first & 0x3F if first & 0x40 else (first & 0x3C) >> 2

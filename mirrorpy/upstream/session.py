@@ -61,7 +61,7 @@ class Session:
 
     @contextlib.contextmanager
     def open(
-        self, url: str, headers: Mapping[str, str], *, named: Sequence[str], tally: Tally
+        self, url: str, headers: Mapping[str, str], *, named: Sequence[str], tally: Tally, method: str = "GET"
     ) -> Iterator[httpx.Response]:
         """Request a URL, following redirects, and yield the answer before its body.
 
@@ -73,7 +73,7 @@ class Session:
         asked = url
         for _ in range(MAX_REDIRECTS + 1):
             tally.count_request()
-            with self._lanes.enter(url), translated(url), self._send(url, headers, named) as response:
+            with self._lanes.enter(url), translated(url), self._send(method, url, headers, named) as response:
                 if response.status_code not in _REDIRECTS:
                     if response.status_code >= 400 and response.status_code != 416:
                         _drain(response)
@@ -86,7 +86,9 @@ class Session:
         raise FetchError(f"redirects more than {MAX_REDIRECTS} times", url=redact(asked))
 
     @contextlib.contextmanager
-    def _send(self, url: str, headers: Mapping[str, str], named: Sequence[str]) -> Iterator[httpx.Response]:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], named: Sequence[str]
+    ) -> Iterator[httpx.Response]:
         """Send one request, and close its answer in the end."""
         if url.startswith("file:"):
             # Not through a client, whose cookie jar takes no URL without a host.
@@ -98,7 +100,7 @@ class Session:
         trusted = any(may_share_secrets(known, url) for known in named)
         with self._clients.borrow(urlsplit(url).scheme, trusted=trusted) as client:
             try:
-                response = client.send(client.build_request("GET", url, headers=dict(headers)), stream=True)
+                response = client.send(client.build_request(method, url, headers=dict(headers)), stream=True)
             except ValueError as error:
                 # The standard library's part in httpx (cookies, IDNA) has its own idea of a URL.
                 raise FetchError(f"cannot be requested: {error}", url=redact(url)) from error
@@ -172,6 +174,7 @@ def check_status(response: httpx.Response, url: str) -> None:
         hint=hints.get(status),
         retryable=status in _RETRYABLE,
         retry_after=retry_after(response.headers.get("Retry-After")),
+        status=status,
     )
 
 

@@ -26,6 +26,8 @@ DOCUMENT_CAP = 16 * 1024**2
 """Bytes of repomd.xml, of a mirrorlist, of a metalink."""
 SIGNATURE_CAP = 64 * 1024
 
+_HEAD_REFUSED = (400, 403, 405, 501)
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -37,6 +39,16 @@ class Document:
     last_modified: str | None
     racy: bool
     """Whether it may change again without its validators changing: it is as young as their clock is coarse."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server says of a file without giving it."""
+
+    size: int | None
+    is_page: bool
+    """Whether it is HTML."""
+    cache_control: str
 
 
 class Upstream:
@@ -110,6 +122,35 @@ class Upstream:
         if last_modified:
             conditions["If-Modified-Since"] = last_modified
         return self._get(file_url(base, href), cap, conditions)
+
+    def probe(self, href: str, location_base: str | None = None, *, quoted: bool = False) -> Answer:
+        """Ask after a file by HEAD, or by a range of one byte where HEAD is refused; a quoted href is sent as it is.
+
+        Raises:
+            NotFound: No mirror has it.
+            FetchError: No mirror answers.
+        """
+
+        def ask(base: str) -> Answer:
+            url = f"{base.rstrip('/')}/{href}" if quoted else file_url(base, href, location_base)
+            try:
+                return self._ask(url, "HEAD", {})
+            except FetchError as error:
+                if error.status not in _HEAD_REFUSED:
+                    raise
+            return self._ask(url, "GET", {"Range": "bytes=0-0"})
+
+        return self.persist(ask)
+
+    def _ask(self, url: str, method: str, headers: dict[str, str]) -> Answer:
+        with self._session.open(url, headers, named=self._named, tally=self.tally, method=method) as response:
+            total = response.headers.get("Content-Range", "").rpartition("/")[2]
+            length = total or response.headers.get("Content-Length", "")
+            return Answer(
+                size=int(length) if length.isascii() and length.isdigit() else None,
+                is_page=response.headers.get("Content-Type", "").lower().startswith(("text/html", "application/xhtml")),
+                cache_control=response.headers.get("Cache-Control", "").lower(),
+            )
 
     def fetch(self, sink: Sink, received: Callable[[int], None]) -> None:
         """Bring a file into its sink, from whichever mirror has it.

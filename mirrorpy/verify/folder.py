@@ -6,9 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import LocalError, MirrorError, SignatureError
+from mirrorpy.errors import LocalError, MirrorError
 from mirrorpy.rpmmd.href import INDEX_FILES
-from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind, RemoteFile
 from mirrorpy.store.generation import published_generation
 from mirrorpy.store.proofs import read_proofs, write_proofs
@@ -17,6 +16,7 @@ from mirrorpy.sync.report import Failure
 from mirrorpy.sync.signed import Signed
 from mirrorpy.verify.files import Done, Folder, Inspector, Job
 from mirrorpy.verify.orphans import iter_orphans
+from mirrorpy.verify.pairing import check_pairing
 from mirrorpy.verify.promises import Promises, read_promises
 from mirrorpy.verify.report import ALL_KINDS, FOREIGN_KINDS, FindingKind, Verdict
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mirrorpy.verify.report import Settings
 
 ATTEMPTS = 3
-SIGNATURE = INDEX_FILES[1]
 logger = logging.getLogger(__name__)
 
 
@@ -59,11 +58,11 @@ def verify_repository(repo: Repository, layout: Layout, settings: Settings, watc
     return verdict
 
 
-def verify_folder(path: str, settings: Settings, watch: Watch) -> Verdict:
+def verify_folder(path: str, settings: Settings, signed: Signed, watch: Watch) -> Verdict:
     """Verify any folder that holds a repository."""
     began, verdict = time.monotonic(), Verdict(id=path, path=path)
     try:
-        _examine(Folder(path), verdict, settings, watch, Signed(), [], {})
+        _examine(Folder(path), verdict, settings, watch, signed, [], {})
     except MirrorError as error:
         verdict.error = Failure.of(error)
     watch.step(path, None)
@@ -92,7 +91,7 @@ def _examine(
     watch.step(name, "reading metadata")
     verdict.retired = sum(entry.retired is not None for entry in beside)
     promises = read_promises(folder, verdict)
-    _check_signature(folder, signed, verdict)
+    check_pairing(folder, signed, verdict)
     verdict.files, verdict.bytes = len(promises.files), sum(file.size or 0 for file in promises.files.values())
     jobs = _jobs(promises, beside, proofs, settings, now)
     watch.step(name, "looking at files" if settings.quick else "hashing")
@@ -110,19 +109,6 @@ def _examine(
     proofs.clear()
     proofs.update(seen)
     _find_orphans(folder, promises, beside, verdict)
-
-
-def _check_signature(folder: Folder, signed: Signed, verdict: Verdict) -> None:
-    """Prove the signature of repomd.xml, where the configuration asks for one."""
-    data, signature = folder.read_index(REPOMD_HREF), folder.read_index(SIGNATURE)
-    if signed.repomd is None or data is None:
-        return
-    try:
-        if signature is None:
-            raise SignatureError("is not there, and repo_gpgcheck asks for it")
-        signed.repomd.check(signature, data)
-    except SignatureError as error:
-        verdict.add(FindingKind.SIGNATURE, SIGNATURE, error.cause)
 
 
 def _jobs(
