@@ -65,7 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _config(args: argparse.Namespace) -> tuple[Config]:
-    return (load_config(find_config(args.config, os.environ), os.environ),)
+    # Secrets and certificates are for who speaks to an upstream.
+    return (load_config(find_config(args.config, os.environ), os.environ if args.online else None),)
 
 
 def _listen_for_signals() -> None:
@@ -93,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mirrorpy {__version__}")
     parser.set_defaults(config=None, quiet=False, verbose=False, json=False, log_format="text")
-    parser.set_defaults(configured=True, when_ended="")
+    parser.set_defaults(configured=True, online=False, when_ended="")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def add(name: str, within: Any = commands, **options: Any) -> argparse.ArgumentParser:

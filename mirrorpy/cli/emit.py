@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import logging
 import os
 import sys
@@ -48,7 +49,7 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
         ("vsftpd", "a configuration of vsftpd", _vsftpd, 21),
     ):
         parser = kind(name, about, run)
-        parser.add_argument("--bind", metavar="ADDRESS", help="listen there (default: every address)")
+        parser.add_argument("--bind", metavar="ADDRESS", help="listen there (default: every IPv4 address)")
         parser.add_argument("--port", type=port_number, default=port, help=f"listen there (default: {port})")
         if port == 80:
             parser.add_argument("--server-name", metavar="NAME", help="the name that clients ask for")
@@ -112,8 +113,18 @@ def _systemd(config: Config, args: argparse.Namespace) -> int:
 def _quiet_sync(config: Config) -> list[str]:
     """Return the words that run this very mirrorpy, wherever they are run."""
     program = os.path.join(os.path.dirname(sys.executable), "mirrorpy")
+    if not _is_installed():
+        logger.warning("mirrorpy is not installed for %s: the command works where it can be imported", sys.executable)
     words = [program] if os.access(program, os.X_OK) else [sys.executable, "-m", "mirrorpy"]
     return [*words, "sync", "--quiet", "--config", os.path.abspath(config.file)]
+
+
+def _is_installed() -> bool:
+    try:
+        importlib.metadata.distribution("mirrorpy")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _show(text: str) -> int:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from mirrorpy.cli.arguments import free_port_number
+from mirrorpy.cli.lines import Lines
 from mirrorpy.errors import ConfigError
+from mirrorpy.store.layout import Layout
 
 if TYPE_CHECKING:
     import argparse
@@ -38,18 +40,19 @@ def run(config: Config, args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise ConfigError(f"serve needs {error.name}", hint="run `pip install 'mirrorpy[serve]'`") from error
 
-    def ready(url: str) -> None:
-        if not args.quiet:
+    as_json = args.log_format == "json"
+    with Lines() as lines:
+
+        def ready(url: str) -> None:
             text = f"serving {config.root} at {url}"
-            is_json = args.log_format == "json"
-            _say(msgspec.json.encode({"level": "info", "message": text}).decode() if is_json else f"mirrorpy: {text}")
+            line = msgspec.json.encode({"level": "info", "message": text}).decode() if as_json else f"mirrorpy: {text}"
+            if not args.quiet:
+                lines.say(line)
 
-    def access(line: Access) -> None:
-        _say(msgspec.json.encode(line).decode() if args.log_format == "json" else str(line))
+        def access(line: Access) -> None:
+            lines.say(msgspec.json.encode(line).decode() if as_json else str(line))
 
-    serve(config, args.bind, args.port, ready, None if args.quiet else access)
+        if os.path.isdir(state := Layout.of(config.root).state) and not os.access(state, os.R_OK | os.X_OK):
+            logger.warning("%s: the repositories' state is not readable for this user", config.root)
+        serve(config, args.bind, args.port, ready, None if args.quiet else access)
     return 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -32,7 +32,7 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("--checksum", action="store_true", help="trust no size: hash every local file first")
     parser.add_argument("--allow-shrink", action="store_true", help="take a repository that shrank past max_shrink")
     parser.add_argument("--allow-rollback", action="store_true", help="take one that is older than what is published")
-    parser.set_defaults(run=run, when_ended="; what was downloaded is kept for the next run")
+    parser.set_defaults(run=run, online=True, when_ended="; what was downloaded is kept for the next run")
 
 
 def run(config: Config, args: argparse.Namespace) -> int:
@@ -53,9 +53,14 @@ def run(config: Config, args: argparse.Namespace) -> int:
 def _tell(report: RunReport, args: argparse.Namespace) -> None:
     if args.json:
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+    held = [repo.id for repo in report.repos if repo.error is not None and repo.error.kind == "LockHeld"]
+    if len(held) > 1:
+        logger.error("%s are held by another run", ", ".join(held))
     for repo in report.repos:
         for warning in repo.warnings:
             logger.warning("%s: %s", repo.id, warning)
+        if repo.id in held and len(held) > 1:
+            continue
         if repo.error is not None:
             logger.error("%s: %s", repo.id, repo.error.message)
         elif not args.json and not args.quiet:

@@ -41,8 +41,8 @@ def find_config(option: str | None, environ: Mapping[str, str]) -> Path:
     )
 
 
-def load_config(file: Path, environ: Mapping[str, str]) -> Config:
-    """Read and check a configuration.
+def load_config(file: Path, environ: Mapping[str, str] | None) -> Config:
+    """Read and check a configuration; without an environment, for who asks no upstream, secrets are left out.
 
     Raises:
         ConfigError: It cannot be read or is wrong; the message has one line for each problem, with file, line and
@@ -61,7 +61,7 @@ def load_config(file: Path, environ: Mapping[str, str]) -> Config:
     return parse_config(file, text, environ)
 
 
-def parse_config(file: Path, text: str, environ: Mapping[str, str]) -> Config:
+def parse_config(file: Path, text: str, environ: Mapping[str, str] | None) -> Config:
     """Check a configuration's text; file is only its name.
 
     Raises:

@@ -30,7 +30,7 @@ _LATER = {
 
 
 def resolve_repositories(
-    options: FileOptions, document: Document, environ: Mapping[str, str], problems: list[str]
+    options: FileOptions, document: Document, environ: Mapping[str, str] | None, problems: list[str]
 ) -> list[Repository]:
     """Return every repository that the file means, adding each problem with its place."""
     repos: list[Repository] = []
@@ -65,7 +65,7 @@ def _check_later(options: Options, document: Document, prefix: str, problems: li
 
 
 def _expand_entry(
-    entry: RepoOptions, top: FileOptions, environ: Mapping[str, str], folder: str
+    entry: RepoOptions, top: FileOptions, environ: Mapping[str, str] | None, folder: str
 ) -> Iterator[Repository]:
     names = list(entry.vars)
     choices = [_texts(entry.vars[name]) for name in names]
@@ -76,7 +76,7 @@ def _expand_entry(
         size *= len(choice)
     if size > MAX_MATRIX:
         raise Wrong("vars", f"multiplies to {size} repositories")
-    connection = resolve_connection(entry, top, environ, folder)
+    connection = Connection() if environ is None else resolve_connection(entry, top, environ, folder)
     for values in itertools.product(*choices):
         yield _repository(entry, top, dict(zip(names, values, strict=True)), connection, folder)
 
@@ -103,7 +103,7 @@ def _repository(
         value = own if own is not None else getattr(top, key)
         return default if value is None else value
 
-    keys = tuple(_key_file(key, folder) for key in _texts(pick("gpgkey", [])))
+    keys = tuple(_key_file(expand(key, variables), folder) for key in _texts(pick("gpgkey", [])))
     for check in ("repo_gpgcheck", "gpgcheck"):
         if pick(check, default=False) and not keys:
             raise Wrong(check, "needs gpgkey: no key is trusted but those that it names")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -45,6 +46,7 @@ VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
 MAX_ID = 100
 _TRUE, _FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 _ENV = re.compile(r"\$\{\w+\}", re.ASCII)
+_HEADING = re.compile(r"\[([^\]]+)\]")
 _UNFIT = re.compile(r"[^A-Za-z0-9._:+-]+")
 _PROXY = re.compile(r"(?:https?|socks5h?)://[^\s/@]+/?")
 
@@ -76,6 +78,7 @@ def convert(files: Sequence[tuple[str, str]], variables: Mapping[str, Sequence[s
     """
     conversion, acceptance, variables = Conversion(), Acceptance(), with_parts(variables)
     for name, text in files:
+        conversion.complaints += _odd_sections(name, text)
         for section in _sections(name, text):
             converter = _Converter(section, variables)
             entry = converter.convert()
@@ -86,14 +89,31 @@ def convert(files: Sequence[tuple[str, str]], variables: Mapping[str, Sequence[s
     return conversion
 
 
-def _sections(name: str, text: str) -> list[configparser.SectionProxy]:
+def _odd_sections(name: str, text: str) -> list[str]:
+    """Say what is not one repository's: a section that stands there twice, and what [main] sets for all."""
+    headings = Counter(match[1] for line in text.splitlines() if (match := _HEADING.match(line.strip())))
+    said = [
+        f"{name}: [{section}]: stands there {count} times; of a key twice the last counts"
+        for section, count in headings.items()
+        if count > 1 and section != "main"
+    ]
+    for section in _sections(name, text, main=True):
+        said += [
+            f"{name}: [main]: {key}: not taken: set it at the top of the configuration"
+            for key in section
+            if key in (*SAME, *NUMBERS, "proxy", "sslverify", "throttle", "includepkgs", "excludepkgs", "exclude")
+        ]
+    return [one_line(line) for line in said]
+
+
+def _sections(name: str, text: str, *, main: bool = False) -> list[configparser.SectionProxy]:
     # No section can have a line's end in its name, so none is the one whose keys all others get.
     parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters="=", default_section="\n")
     try:
         parser.read_string(text.removeprefix("\ufeff"), name)
     except configparser.Error as error:
         raise ConfigError(f"{name}: is no .repo file: {one_line(str(error))}") from error
-    return [parser[section] for section in parser.sections() if section != "main"]
+    return [parser[section] for section in parser.sections() if (section == "main") == main]
 
 
 def _retries(value: str) -> int:
@@ -116,6 +136,11 @@ def _minrate(value: str) -> str:
 
 NUMBERS: dict[str, Callable[[str], object]] = {"retries": _retries, "timeout": _timeout, "minrate": _minrate}
 """Keys that mean the same, and how they are read; dnf's `retries=0`, for ever, is none of mirrorpy's."""
+
+
+def _others(text: str, known: Mapping[str, str]) -> bool:
+    """Tell whether there are variables beside the known ones."""
+    return any((match[1] or match[2]) not in known for match in VARIABLE.finditer(text))
 
 
 class _NotTaken(Exception):
@@ -238,8 +263,11 @@ class _Converter:
 
     def _take_keys(self, entry: Entry) -> None:
         files = []
-        for key in re.split(r"[\s,]+", self._keys.get("gpgkey", "")):
-            if not key.isprintable() or "$" in key:
+        inside = {name: f"${name}" for name in entry.variables}
+        single = {name: values[0] for name, values in self._variables.items() if len(values) == 1}
+        for word in re.split(r"[\s,]+", self._keys.get("gpgkey", "")):
+            key = expand(word, single | inside)
+            if not key.isprintable() or VARIABLE.sub("", key).count("$") or _others(key, inside):
                 self._drop("gpgkey", "it has a variable or a control character in it; name the file")
                 entry.comments.append(f"gpgkey: {one_line(redact(key))}")
             elif key.lower().startswith("file:///"):

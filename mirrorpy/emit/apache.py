@@ -55,7 +55,7 @@ CONFIGURATION = """\
 
 
 def apache_conf(root: Path, bind: str | None, port: int, server_name: str | None) -> str:
-    """Return a virtual host, with a Listen line unless it is port 80 of every address, which Apache has already.
+    """Return a virtual host, with a Listen line unless it is port 80, to which Apache listens already.
 
     Raises:
         ConfigError: The root cannot stand there: Apache takes `*`, `?`, `[` and `${` for patterns and variables.
@@ -68,7 +68,7 @@ def apache_conf(root: Path, bind: str | None, port: int, server_name: str | None
     name = unnamed if server_name is None else host_name(server_name)
     return CONFIGURATION.format(
         header=HEADER.format("apache"),
-        listen=f"Listen {f'{place}:' if place else ''}{port}\n" if place or port != 80 else "",
+        listen=f"Listen {f'{place}:' if place else ''}{port}\n" if port != 80 else "",
         address=place or "*",
         port=port,
         server_name=f"ServerName {name}" if name else "# ServerName mirror.example.org",

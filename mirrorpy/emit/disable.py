@@ -31,6 +31,7 @@ case "${1-}" in
     : >> "$list"
     cat > "$ours.new" <<'END-OF-REPO-FILE'
 @REPO@END-OF-REPO-FILE
+    chmod 644 "$ours.new"
     mv -f "$ours.new" "$ours"
     for file in *.repo; do
         [ "$file" != "$ours" ] && [ -f "$file" ] || continue

@@ -59,7 +59,7 @@ def nginx_conf(root: Path, bind: str | None, port: int, server_name: str | None)
     where = None if bind is None else address(bind)
     return CONFIGURATION.format(
         header=HEADER.format("nginx"),
-        listen=f"{f'[{where}]' if ':' in where else where}:{port}" if where else port,
+        listen=_listen(where, port),
         server_name="_" if server_name is None else host_name(server_name),
         root=quoted(plain(root, "root", "nginx", "$")),
         bytes=BYTES,
@@ -70,3 +70,9 @@ def nginx_conf(root: Path, bind: str | None, port: int, server_name: str | None)
         metadata=METADATA,
         ask=ASK,
     )
+
+
+def _listen(where: str | None, port: int) -> str:
+    if where == "::":
+        return f"[::]:{port} ipv6only=off"
+    return f"{f'[{where}]' if ':' in where else where}:{port}" if where else str(port)

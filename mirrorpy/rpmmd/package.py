@@ -22,6 +22,7 @@ LEAD_BYTES = 96
 HEADER_MAGIC = b"\x8e\xad\xe8\x01\0\0\0\0"
 INTRO_BYTES = 16
 ENTRY_BYTES = 16
+PIECE = 256 * 1024
 MAX_ENTRIES = 0xFFFF
 MAX_DATA = 256 * 1024**2
 MAX_SIGNATURE_ENTRIES = 256
@@ -36,7 +37,8 @@ OPENPGP = 278
 SIGNATURE_TAGS = frozenset({257, 259, 261, 262, DSA_HEADER, RSA_HEADER, SHA1_HEADER, 270, SHA256_HEADER, OPENPGP})
 """Tags that only a signature header has; in the main header rpm took them for proved ones (CVE-2021-3421)."""
 _INT32, _STRING, _BINARY, _STRINGS, _I18N = 4, 6, 7, 8, 9
-_SIZES = {0: 1, 1: 1, 2: 1, 3: 2, _INT32: 4, 5: 8, _BINARY: 1}
+_SIZES = {1: 1, 2: 1, 3: 2, _INT32: 4, 5: 8, _BINARY: 1}
+_ALIGN = {3: 2, _INT32: 4, 5: 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,14 @@ def read_package(file: BinaryIO) -> Package:
 
 
 def _exactly(file: BinaryIO, size: int, what: str) -> bytes:
-    data = file.read(size)
-    if len(data) < size:
-        raise RepodataError(f"{what} is cut short")
-    return data
+    """Read so many bytes, in pieces, so that a false claim allocates nothing."""
+    data = bytearray()
+    while len(data) < size:
+        piece = file.read(min(size - len(data), PIECE))
+        if not piece:
+            raise RepodataError(f"{what} is cut short")
+        data += piece
+    return bytes(data)
 
 
 def _read_header(file: BinaryIO, what: str, max_entries: int, max_data: int, region: int) -> tuple[Header, int]:
@@ -140,14 +146,29 @@ def _read_header(file: BinaryIO, what: str, max_entries: int, max_data: int, reg
     data = _exactly(file, size, what)
     rows = list(struct.iter_unpack(">iIiI", index))
     entries: dict[int, tuple[int, int, int]] = {}
+    end = 0
     for tag, kind, offset, number in rows[1:] if rows[0][0] == region else rows:
-        if not 0 <= offset < size or number > size or offset + number * _SIZES.get(kind, 1) > size or kind > _I18N:
-            raise RepodataError(f"{what} has an entry that points outside it, tag {tag}")
-        if tag in entries:
-            raise RepodataError(f"{what} has the tag {tag} twice")
+        if offset < end or (end := offset + _length(kind, data, offset, number)) > size or offset % _ALIGN.get(kind, 1):
+            raise RepodataError(f"{what} has an entry that lies wrongly, tag {tag}")
+        if tag in entries or tag in (REGION, SIGNATURE_REGION):
+            raise RepodataError(f"{what} has the tag {tag} twice, or where it has no place")
         entries[tag] = (kind, offset, number)
     covered, whole = _region(rows, index, data, what, region)
     return Header(entries, data, covered, whole), INTRO_BYTES + len(index) + size
+
+
+def _length(kind: int, data: bytes, offset: int, number: int) -> int:
+    """Return the bytes that an entry's data takes; more than there are, where it has no end or is of no kind."""
+    if not 0 < number <= len(data) or (kind == _STRING and number != 1):
+        return len(data) + 1
+    if kind in _SIZES:
+        return _SIZES[kind] * number
+    end = offset
+    for _ in range(number if kind in (_STRING, _STRINGS, _I18N) else 0):
+        end = data.find(b"\0", end) + 1
+        if not end:
+            return len(data) + 1
+    return end - offset if end > offset else len(data) + 1
 
 
 def _region(
@@ -160,7 +181,12 @@ def _region(
         trailer = data[offset : offset + ENTRY_BYTES] if offset >= 0 else b""
         if kind != _BINARY or number != ENTRY_BYTES or len(trailer) < ENTRY_BYTES:
             raise RepodataError(f"{what} has a bad region")
-        _, _, back, _ = struct.unpack(">iIiI", trailer)
+        inner, inner_kind, back, inner_number = struct.unpack(">iIiI", trailer)
+        # rpm's signature headers once called their region by the name of another, HEADERIMAGE.
+        if inner not in (region, *((61,) if region == SIGNATURE_REGION else ())):
+            raise RepodataError(f"{what} has a bad region")
+        if inner_kind != _BINARY or inner_number != ENTRY_BYTES:
+            raise RepodataError(f"{what} has a bad region")
         length, size = -back, offset + ENTRY_BYTES
         if not ENTRY_BYTES <= length <= len(index) or length % ENTRY_BYTES:
             raise RepodataError(f"{what} has a bad region")

@@ -39,7 +39,7 @@ _PAGE = {
 class _Chunks(FileResponse):
     """A file in pieces large enough that the threads that read them do not cost more than the reading."""
 
-    chunk_size = 512 * 1024
+    chunk_size = 128 * 1024
 
 
 @dataclass(frozen=True)

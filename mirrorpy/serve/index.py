@@ -74,15 +74,15 @@ class Pages:
             '<div class="wide"><table id="repositories"><thead><tr><th>Repository</th><th>Packages</th><th>Size</th>'
             "<th>Upstream from</th><th>Last sync</th><th>Condition</th></tr></thead><tbody>"
         )
-        now = time.time()
+        now, readable = time.time(), os.access(self.layout.state, os.R_OK | os.X_OK)
         for repo in shown[:MAX_REPOSITORIES]:
-            yield _status(repo, read_state(self.layout.repo(repo.id).state), now)
+            yield _status(repo, read_state(self.layout.repo(repo.id).state), now, readable=readable)
         yield "</tbody></table></div>"
         if len(shown) > MAX_REPOSITORIES:
             yield f'<p class="dim">and {len(shown) - MAX_REPOSITORIES} more; <code>mirrorpy status</code> has all.</p>'
 
 
-def _status(repo: Repository, state: RepoState, now: float) -> str:
+def _status(repo: Repository, state: RepoState, now: float, *, readable: bool) -> str:
     link = f'<a href="/{_quoted(repo.path)}/">{_text(repo.id)}</a>'
     if not state.last_run:
         cells = ["-"] * 4
@@ -90,12 +90,12 @@ def _status(repo: Repository, state: RepoState, now: float) -> str:
         ago = f"{age_text(now - state.last_success)} ago" if state.last_success else "never"
         cells = [f"{state.packages:,}", size_text(state.bytes), _time(state.timestamp), ago]
     figures = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr><td>{link}</td>{figures}<td class="text">{_condition(state)}</td></tr>'
+    return f'<tr><td>{link}</td>{figures}<td class="text">{_condition(state, readable=readable)}</td></tr>'
 
 
-def _condition(state: RepoState) -> str:
+def _condition(state: RepoState, *, readable: bool) -> str:
     if not state.last_run:
-        return '<span class="dim">not known here</span>'
+        return f'<span class="dim">{"never synced" if readable else "not known to this server&#39;s user"}</span>'
     error = [f'<span class="bad">{_text(state.error)}</span>'] if state.error else []
     said = error + [_text(warning) for warning in state.warnings]
     return "<br>".join(said) if said else '<span class="good">good</span>'

@@ -15,6 +15,7 @@ import uvicorn
 from mirrorpy.errors import LocalError, one_line
 from mirrorpy.serve.app import App
 from mirrorpy.serve.index import Pages
+from mirrorpy.serve.protocol import IDLE_SECONDS, Protocol
 from mirrorpy.serve.site import Site
 from mirrorpy.store.layout import Layout
 
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 LEAVE_SECONDS = 5
 """Downloads may go on for so long after the end was asked for."""
-IDLE_SECONDS = 60
-FILES_PER_REQUEST = 4
+STALL_MILLISECONDS = 60_000
+"""A client that takes nothing for so long is given up, by the kernel."""
+MAX_CONNECTIONS = 1000
+"""Beyond that the answer is 503; each may hold some 200 kB of a file on its way."""
+FILES_PER_CONNECTION = 4
 """A connection, a walk, and a file that is opened and read."""
 SPARE_FILES = 64
-MAX_FILES = 65_536
 logger = logging.getLogger(__name__)
 
 
@@ -73,6 +76,9 @@ def serve(
     server = uvicorn.Server(
         uvicorn.Config(
             _watched(app, access),
+            http=Protocol,
+            ws="none",
+            loop="asyncio",
             lifespan="off",
             interface="asgi3",
             log_config=None,
@@ -81,7 +87,7 @@ def serve(
             server_header=False,
             proxy_headers=False,
             limit_concurrency=_connections(),
-            timeout_keep_alive=IDLE_SECONDS,
+            timeout_keep_alive=2 * IDLE_SECONDS,
             timeout_graceful_shutdown=LEAVE_SECONDS,
         )
     )
@@ -92,11 +98,12 @@ def serve(
 
 
 def _connections() -> int:
-    """Return how many connections can be served before the system refuses a file; more are answered by 503."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = hard if hard != resource.RLIM_INFINITY else MAX_FILES
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, MAX_FILES), hard))
-    return max(1, (min(files, MAX_FILES) - SPARE_FILES) // FILES_PER_REQUEST)
+    """Return how many connections can be served before the system refuses a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS * FILES_PER_CONNECTION + SPARE_FILES
+    files = max(soft, wanted if hard == resource.RLIM_INFINITY else min(wanted, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(1, min(MAX_CONNECTIONS, (files - SPARE_FILES) // FILES_PER_CONNECTION))
 
 
 def _listen(bind: str, port: int) -> socket.socket:
@@ -104,7 +111,8 @@ def _listen(bind: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
-        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        both = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG, dualstack_ipv6=both)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise LocalError(
@@ -112,6 +120,7 @@ def _listen(bind: str, port: int) -> socket.socket:
         ) from error
     # asyncio sets it only on sockets that name their protocol; without it each answer waits for the last one's ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALL_MILLISECONDS)
     return listener
 
 

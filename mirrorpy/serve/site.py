@@ -98,8 +98,11 @@ class Site:
         try:
             info = os.fstat(place)
             wanted = stat.S_ISDIR(info.st_mode) or (stat.S_ISREG(info.st_mode) and not folder)
-            if not wanted or not self._is_public(os.readlink(f"/proc/self/fd/{place}")):
+            real = os.readlink(f"/proc/self/fd/{place}")
+            if not wanted or not self._is_public(real):
                 raise Refused(404, "not found")
+            if not self._is_open(real, info):
+                raise Refused(403, "not readable by everybody")
             return Found(path, os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC), info)
         finally:
             os.close(place)
@@ -107,6 +110,18 @@ class Site:
     def _is_public(self, real: str) -> bool:
         below = f"{real}/".removeprefix(f"{self._root}/")
         return below != f"{real}/" and STATE not in below.split("/")
+
+    def _is_open(self, real: str, info: os.stat_result) -> bool:
+        """Tell whether everybody may read it, as everything that is published may be; the server may be its owner."""
+        needed = stat.S_IROTH | (stat.S_IXOTH if stat.S_ISDIR(info.st_mode) else 0)
+        if info.st_mode & needed != needed:
+            return real == self._root
+        folder = os.path.dirname(real)
+        while len(folder) > len(self._root):
+            if not os.stat(folder).st_mode & stat.S_IXOTH:
+                return False
+            folder = os.path.dirname(folder)
+        return True
 
     def list_folder(self, found: Found) -> list[Entry]:
         """Return a folder's entries, folders first; hidden names and links that lead out are left out.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mirrorpy.store.durable import write_file
+from mirrorpy.store.durable import translated, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,4 +24,5 @@ def read_proofs(path: str) -> dict[str, int]:
 
 def write_proofs(path: str, proofs: Mapping[str, int]) -> None:
     """Write the file durably."""
-    write_file(path, "".join(f"{checksum} {seconds}\n" for checksum, seconds in proofs.items()).encode())
+    with translated("cannot write"):
+        write_file(path, "".join(f"{checksum} {seconds}\n" for checksum, seconds in proofs.items()).encode())

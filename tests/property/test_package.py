@@ -35,6 +35,8 @@ FRONTS = [front(build_rpm("old")), front(modern())]
 HEADERS = [(96, read_package(io.BytesIO(data)).header_at) for data in FRONTS]
 EDGES = [0, 1, -1, 7, 8, 15, 16, 17, 63, 62, 255, 256, 0xFFFF, 0x10000, 2**28, 2**28 + 1, 2**31 - 1, -(2**31), -16]
 MEMORY = 8 * 1024**2
+HUGE = FRONTS[0][: HEADERS[0][1] + 12] + struct.pack(">I", 2**28) + FRONTS[0][HEADERS[0][1] + 16 :]
+"""Claims 256 MiB, the most that may be."""
 
 
 @st.composite
@@ -85,7 +87,8 @@ def ask(package: Package) -> None:
     package.signature.string(SHA256_HEADER)
 
 
-@given(lying())
+@given(data=lying())
+@example(data=HUGE)
 def test_memory(tmp_path_factory, data):
     """From a file, as it is really read."""
     path = tmp_path_factory.getbasetemp() / "front.rpm"

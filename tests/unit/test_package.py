@@ -162,9 +162,11 @@ def test_a_region_is_what_is_signed():
     body = built(*named(), region=REGION)
     assert whole.region == body
     index, data = 16 * 6, len(body) - 16 - 16 * 6
-    more = struct.pack(">iIiI", 1116, INT32, data, 1)
-    dribble = HEADER_MAGIC + struct.pack(">II", 7, data + 4) + body[16 : 16 + index] + more + body[16 + index :]
-    partial = read(RPM[:HEADER] + dribble + b"\0\0\0\5").header
+    gap = bytes(-data % 4)
+    end = data + len(gap)
+    more = struct.pack(">iIiI", 1116, INT32, end, 1)
+    dribble = HEADER_MAGIC + struct.pack(">II", 7, end + 4) + body[16 : 16 + index] + more + body[16 + index :]
+    partial = read(RPM[:HEADER] + dribble + gap + b"\0\0\0\5").header
     assert not partial.whole
     assert partial.region == body
     assert partial.number(1116) == 5
