@@ -6,9 +6,7 @@ a metalink, which pins repomd.xml, before a mirrorlist before base URLs.
 
 from __future__ import annotations
 
-import configparser
 import re
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -16,13 +14,15 @@ from urllib.parse import quote, unquote
 from mirrorpy.config.acceptance import CERTIFICATES, Acceptance
 from mirrorpy.config.connection import MAX_TIMEOUT, Wrong
 from mirrorpy.config.quantity import Duration, Size
+from mirrorpy.config.repo_files import count_titles, read_sections
 from mirrorpy.config.resolve import check_url
 from mirrorpy.config.variables import expand_conditions, with_parts
-from mirrorpy.errors import ConfigError, one_line, redact
+from mirrorpy.errors import one_line, redact
 from mirrorpy.rpmmd.mirrors import expand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    import configparser
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SOURCES = ("metalink", "mirrorlist", "baseurl")
 KEPT = ("releasever", "basearch")
@@ -46,7 +46,6 @@ VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
 MAX_ID = 100
 _TRUE, _FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 _ENV = re.compile(r"\$\{\w+\}", re.ASCII)
-_HEADING = re.compile(r"\[([^\]]+)\]")
 _UNFIT = re.compile(r"[^A-Za-z0-9._:+-]+")
 _PROXY = re.compile(r"(?:https?|socks5h?)://[^\s/@]+/?")
 
@@ -78,8 +77,9 @@ def convert(files: Sequence[tuple[str, str]], variables: Mapping[str, Sequence[s
     """
     conversion, acceptance, variables = Conversion(), Acceptance(), with_parts(variables)
     for name, text in files:
-        conversion.complaints += _odd_sections(name, text)
-        for section in _sections(name, text):
+        sections = read_sections(name, text)
+        conversion.complaints += [one_line(f"{name}: {said}") for said in _odd_sections(text, sections.get("main"))]
+        for section in (section for title, section in sections.items() if title != "main"):
             converter = _Converter(section, variables)
             entry = converter.convert()
             if entry is not None and (why := acceptance.refuse(entry.options)):
@@ -89,31 +89,14 @@ def convert(files: Sequence[tuple[str, str]], variables: Mapping[str, Sequence[s
     return conversion
 
 
-def _odd_sections(name: str, text: str) -> list[str]:
+def _odd_sections(text: str, main: configparser.SectionProxy | None) -> Iterator[str]:
     """Say what is not one repository's: a section that stands there twice, and what [main] sets for all."""
-    headings = Counter(match[1] for line in text.splitlines() if (match := _HEADING.match(line.strip())))
-    said = [
-        f"{name}: [{section}]: stands there {count} times; of a key twice the last counts"
-        for section, count in headings.items()
-        if count > 1 and section != "main"
-    ]
-    for section in _sections(name, text, main=True):
-        said += [
-            f"{name}: [main]: {key}: not taken: set it at the top of the configuration"
-            for key in section
-            if key in (*SAME, *NUMBERS, "proxy", "sslverify", "throttle", "includepkgs", "excludepkgs", "exclude")
-        ]
-    return [one_line(line) for line in said]
-
-
-def _sections(name: str, text: str, *, main: bool = False) -> list[configparser.SectionProxy]:
-    # No section can have a line's end in its name, so none is the one whose keys all others get.
-    parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters="=", default_section="\n")
-    try:
-        parser.read_string(text.removeprefix("\ufeff"), name)
-    except configparser.Error as error:
-        raise ConfigError(f"{name}: is no .repo file: {one_line(str(error))}") from error
-    return [parser[section] for section in parser.sections() if (section == "main") == main]
+    for title, count in count_titles(text).items():
+        if count > 1 and title != "main":
+            yield f"[{title}]: stands there {count} times; of a key twice the last counts"
+    for key in main or ():
+        if key in (*SAME, *NUMBERS, "proxy", "sslverify", "throttle", "includepkgs", "excludepkgs", "exclude"):
+            yield f"[main]: {key}: not taken: set it at the top of the configuration"
 
 
 def _retries(value: str) -> int:
