@@ -2,8 +2,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := dnf dnf-plugins-core createrepo-c rpm nginx-light apache2 vsftpd lftp rsync cron systemd chromium curl
-PROGRAMS := dnf createrepo_c rpm nginx apache2 vsftpd lftp rsync crontab systemd-analyze chromium curl
+PACKAGES := dnf dnf-plugins-core createrepo-c rpm nginx-light apache2 vsftpd lftp rsync cron systemd chromium curl \
+	gnupg gpgv openssl
+PROGRAMS := dnf createrepo_c rpm nginx apache2 vsftpd lftp rsync crontab systemd-analyze chromium curl gpg gpgv openssl
 
 .PHONY: demo test check test-slow bench packages clean
 
@@ -23,9 +24,11 @@ check: $(VENV)/developing
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-# Peak memory and time at 70,000 packages; a few minutes.
+# Peak memory and time at 70,000 packages, serve beside nginx, verify beside sha256sum; a quarter of an hour.
 bench: $(VENV)/developing packages
 	$(BIN)/python -m tests.benchmarks.memory
+	$(BIN)/python -m tests.benchmarks.serving
+	$(BIN)/python -m tests.benchmarks.verifying
 
 # The real programs that tests run against; where there is no apt-get, or no right to it, tests say what they lack.
 packages:
