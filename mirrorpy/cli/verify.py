@@ -17,7 +17,7 @@ from mirrorpy.cli.junit import junit_document
 from mirrorpy.cli.watch import watch_for
 from mirrorpy.config import find_config, load_config
 from mirrorpy.config.quantity import Duration
-from mirrorpy.errors import ConfigError, redact
+from mirrorpy.errors import ConfigError, one_line, redact
 from mirrorpy.figures import files_text, size_text
 from mirrorpy.mirror import select_repositories
 from mirrorpy.rpmmd.mirrors import SCHEMES
@@ -72,7 +72,9 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="hash only what was not hashed for so long, oldest first",
     )
     parser.add_argument("--budget", type=_duration, metavar="DURATION", help="stop hashing after so long")
-    parser.add_argument("--jobs", type=_jobs, default=os.cpu_count() or 1, metavar="N", help="files hashed at a time")
+    parser.add_argument(
+        "--jobs", type=_jobs, metavar="N", help="files at a time (default: as many as cores; of a URL, 8)"
+    )
     parser.set_defaults(run=run, configured=False)
 
 
@@ -143,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
     began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     settings = Settings(
         quick=args.quick,
-        jobs=args.jobs,
+        jobs=args.jobs or os.cpu_count() or 1,
         since=args.since_last,
         deadline=None if args.budget is None else began + args.budget,
         fail_on=args.fail_on,
@@ -155,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
             verdicts = repair_all(targets.config, verdicts, settings, watch)
         signed = _demands(args)
         verdicts += [verify_folder(folder, settings, signed, watch) for folder in targets.folders]
-        depth = Depth(deep=args.deep, all_mirrors=args.all_mirrors)
+        depth = Depth(deep=args.deep, all_mirrors=args.all_mirrors, requests=args.jobs or 8)
         verdicts += [verify_url(url, settings, depth, signed, watch) for url in targets.urls]
     code = _exit(verdicts)
     if args.json or args.format == "json":
@@ -189,9 +191,9 @@ def _tell(verdict: Verdict, args: argparse.Namespace) -> None:
     if args.json or args.format != "text":
         return
     for finding in verdict.repaired:
-        print(f"{verdict.id}: repaired: {finding.kind}: {finding.path}")
+        print(one_line(f"{verdict.id}: repaired: {finding.kind}: {finding.path}"))
     for finding in verdict.findings:
-        print(f"{verdict.id}: {finding.kind}: {finding.path}: {finding.message}")
+        print(one_line(f"{verdict.id}: {finding.kind}: {finding.path}: {finding.message}"))
     if verdict.error is None and not args.quiet:
         print(summary(verdict))
 

@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from mirrorpy.rpmmd.model import Checksum, RemoteFile, new_hash
-from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders
+from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +138,17 @@ class Pool:
                 os.link(path, unfinished, follow_symlinks=False)
                 os.rename(unfinished, target)
         self._proved[key] = True
+
+    def discard_damaged(self, key: Checksum) -> None:
+        """Drop an object that is not what its name says.
+
+        Raises:
+            LocalError: This machine refuses.
+        """
+        path = self.path(key)
+        with translated("cannot take a damaged file out of the pool"):
+            if os.path.lexists(path) and not self._proves(key):
+                os.unlink(path)
 
     def take(self, path: str, promised: Checksum, *, keep: bool = True) -> bool:
         """Link a file of this repository's own tree into the pool, if it is what was promised; or just say so."""

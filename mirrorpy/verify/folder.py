@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -30,32 +31,57 @@ if TYPE_CHECKING:
     from mirrorpy.sync.report import Watch
     from mirrorpy.verify.report import Settings
 
-ATTEMPTS = 3
+ATTEMPTS = 5
 logger = logging.getLogger(__name__)
 
 
 def verify_repository(repo: Repository, layout: Layout, settings: Settings, watch: Watch) -> Verdict:
     """Verify what is published of a repository; a sync that publishes meanwhile makes it start again."""
-    place, own = layout.place(repo.path), layout.repo(repo.id)
     began, verdict = time.monotonic(), Verdict(id=repo.id, path=repo.path)
     try:
         signed = Signed.of(repo)
         for _ in range(ATTEMPTS):
+            verdict, still = _attempt(repo, layout, settings, watch, signed)
+            if still:
+                break
+        else:
             verdict = Verdict(id=repo.id, path=repo.path)
-            published = published_generation(place, own)
-            if published is None:
-                verdict.add(FindingKind.MISSING, "", "nothing is published")
-                break
-            proofs = read_proofs(own.proofs)
-            _examine(Folder(published.folder), verdict, settings, watch, signed, _beside(published), proofs)
-            _keep_proofs(own, proofs, verdict)
-            if not verdict.findings or published_generation(place, own) == published:
-                break
+            raise LocalError("is published faster than it can be verified", hint="verify it when no sync runs")
     except MirrorError as error:
         verdict.error = Failure.of(error)
     watch.step(repo.id, None)
-    verdict.conclude(ALL_KINDS if settings.fail_on is None else settings.fail_on, time.monotonic() - began)
+    verdict.conclude(settings.fail_on or ALL_KINDS, time.monotonic() - began)
     return verdict
+
+
+def _attempt(
+    repo: Repository, layout: Layout, settings: Settings, watch: Watch, signed: Signed
+) -> tuple[Verdict, bool]:
+    """Examine what is published now; tell too whether that still is, or nothing was found anyhow."""
+    place, own = layout.place(repo.path), layout.repo(repo.id)
+    verdict = Verdict(id=repo.id, path=repo.path)
+    published = published_generation(place, own)
+    if published is None:
+        verdict.add(FindingKind.MISSING, "", "nothing is published")
+        return verdict, True
+    proofs = read_proofs(own.proofs)
+    try:
+        _examine(Folder(published.folder), verdict, settings, watch, signed, _beside(published), proofs)
+    except LocalError:
+        if published_generation(place, own) == published:
+            raise
+        return verdict, False
+    if verdict.findings and published_generation(place, own) != published:
+        return verdict, False
+    _keep_proofs(own, proofs, verdict)
+    return verdict, True
+
+
+def _beside(published: Generation) -> list[Entry]:
+    """Return what a generation holds besides what its repomd.xml promises: retired files, and repomd.xml itself."""
+    if not published.known:
+        return []
+    return [entry for entry in published.entries() if entry.retired is not None or entry.kind is Kind.INDEX]
 
 
 def verify_folder(path: str, settings: Settings, signed: Signed, watch: Watch) -> Verdict:
@@ -66,15 +92,8 @@ def verify_folder(path: str, settings: Settings, signed: Signed, watch: Watch) -
     except MirrorError as error:
         verdict.error = Failure.of(error)
     watch.step(path, None)
-    verdict.conclude(FOREIGN_KINDS if settings.fail_on is None else settings.fail_on, time.monotonic() - began)
+    verdict.conclude(settings.fail_on or FOREIGN_KINDS, time.monotonic() - began)
     return verdict
-
-
-def _beside(published: Generation) -> list[Entry]:
-    """Return what a generation holds besides what its repomd.xml promises: retired files, and repomd.xml itself."""
-    if not published.known:
-        return []
-    return [entry for entry in published.entries() if entry.retired is not None or entry.kind is Kind.INDEX]
 
 
 def _examine(
@@ -117,12 +136,16 @@ def _jobs(
     """Return the files to look at, those that were not hashed for longest first."""
     files = list(promises.files.values())
     files += [RemoteFile(entry.path, entry.promised, entry.size, entry.kind) for entry in beside if entry.promised]
-    due = now - settings.since if settings.since is not None else None
-    jobs = [
-        Job(file, promises.nevras.get(file.path), due is None or proofs.get(str(file.checksum), 0) <= due)
-        for file in files
-    ]
-    return jobs if due is None else sorted(jobs, key=lambda job: proofs.get(str(job.file.checksum), 0))
+    if settings.since is None:
+        return [Job(file, promises.nevras.get(file.path)) for file in files]
+
+    def hashed(file: RemoteFile) -> int:
+        at = proofs.get(str(file.checksum), 0)
+        # A clock that was wrong once must not spare a file until then.
+        return at if at <= now else 0
+
+    due = now - settings.since
+    return [Job(file, promises.nevras.get(file.path), hashed(file) <= due) for file in sorted(files, key=hashed)]
 
 
 def _count(done: Done, verdict: Verdict, settings: Settings) -> None:
@@ -152,6 +175,7 @@ def _find_orphans(folder: Folder, promises: Promises, beside: list[Entry], verdi
     known = {*promises.files, *INDEX_FILES, *(entry.path for entry in beside)}
     try:
         for path in iter_orphans(folder.path, known):
-            verdict.add(FindingKind.ORPHAN, path, "is named by nothing")
+            shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+            verdict.add(FindingKind.ORPHAN, shown, "is named by nothing")
     except OSError as error:
         raise LocalError(f"{folder.path}: cannot be listed: {error.strerror}") from error

@@ -12,17 +12,19 @@ if TYPE_CHECKING:
 
 
 def iter_orphans(folder: str, known: Container[str]) -> Iterator[str]:
-    """Yield the paths below a folder that are not known; links are not followed, repositories inside are left out."""
-    yield from _below(folder, "", known)
+    """Yield the paths below a folder that are not known; links are not followed, repositories inside are left out.
 
-
-def _below(folder: str, prefix: str, known: Container[str]) -> Iterator[str]:
-    with os.scandir(f"{folder}/{prefix}") as entries:
-        listed = sorted(entries, key=lambda entry: entry.name)
-    for entry in listed:
-        path = f"{prefix}{entry.name}"
-        if not entry.is_dir(follow_symlinks=False):
-            if path not in known:
-                yield path
-        elif not os.path.exists(f"{entry.path}/{REPOMD_HREF}"):
-            yield from _below(folder, f"{path}/", known)
+    Raises:
+        OSError: A folder cannot be listed.
+    """
+    below = [""]
+    while below:
+        prefix = below.pop()
+        with os.scandir(f"{folder}/{prefix}") as entries:
+            for entry in entries:
+                path = f"{prefix}{entry.name}"
+                if not entry.is_dir(follow_symlinks=False):
+                    if path not in known:
+                        yield path
+                elif not os.path.exists(f"{entry.path}/{REPOMD_HREF}"):
+                    below.append(f"{path}/")

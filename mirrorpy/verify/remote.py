@@ -48,13 +48,15 @@ class Depth:
     """Download every package, hash it, and drop it."""
     all_mirrors: bool = False
     """Compare the mirrors of a list."""
+    requests: int = 8
+    """At a time, to one host."""
 
 
 def verify_url(url: str, settings: Settings, depth: Depth, signed: Signed, watch: Watch) -> Verdict:
     """Verify the repository at a URL, or the first one that answers of a mirrorlist or metalink."""
     name = redact(url)
     began, verdict = time.monotonic(), Verdict(id=name, path=name)
-    network = Network(max_parallel_downloads=settings.jobs)
+    network = Network(max_parallel_downloads=depth.requests)
     is_list = bool(_LISTS.search(url))
     repo = Repository(
         id=name, path=name, retries=RETRIES, mirrorlist=url if is_list else None, baseurls=() if is_list else (url,)
@@ -63,15 +65,15 @@ def verify_url(url: str, settings: Settings, depth: Depth, signed: Signed, watch
     try:
         upstream.resolve()
         if depth.all_mirrors:
-            compare_mirrors(upstream, verdict, settings.jobs)
+            compare_mirrors(upstream, verdict, depth.requests)
         with tempfile.TemporaryDirectory(prefix="mirrorpy-") as spool:
-            _Walk(upstream, verdict, settings, depth, signed, watch, spool).run()
+            _Walk(upstream, verdict, depth, signed, watch, spool).run()
     except MirrorError as error:
         verdict.error = Failure.of(error)
     finally:
         network.close()
     watch.step(name, None)
-    verdict.conclude(FOREIGN_KINDS if settings.fail_on is None else settings.fail_on, time.monotonic() - began)
+    verdict.conclude(settings.fail_on or FOREIGN_KINDS, time.monotonic() - began)
     return verdict
 
 
@@ -81,7 +83,6 @@ class _Walk:
 
     upstream: Upstream
     verdict: Verdict
-    settings: Settings
     depth: Depth
     signed: Signed
     watch: Watch
@@ -105,7 +106,7 @@ class _Walk:
         files = [file for file in promises.files.values() if file.kind is not Kind.RECORD]
         self.watch.step(name, "downloading" if self.depth.deep else "asking for files")
         self.watch.expect(name, len(files), sum(file.size or 0 for file in files))
-        for file, findings in unordered(files, lambda file: self._look(file, promises), self.settings.jobs):
+        for file, findings in unordered(files, lambda file: self._look(file, promises), self.depth.requests):
             self.watch.land(name)
             if findings and file.kind is Kind.DELTA and findings[0].kind is FindingKind.MISSING:
                 self.verdict.warnings.append(f"delta RPM {file.path} is not there; clients do without")

@@ -6,11 +6,13 @@ what is here, takes what is damaged out of the pool, brings it anew, and switche
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
 from mirrorpy.store.generation import published_generation
 from mirrorpy.store.layout import Layout
+from mirrorpy.store.pool import Pool
 from mirrorpy.sync import Claims, Options, sweep_pool, sync_repository
 from mirrorpy.upstream import Network
 from mirrorpy.verify.folder import verify_repository
@@ -38,8 +40,9 @@ def repair_all(config: Config, verdicts: Sequence[Verdict], settings: Settings, 
     mended: dict[str, Verdict] = {}
     try:
         for repo in affected:
+            _discard(layout, keys)
             report = sync_repository(repo, layout, network, DISTRUST, claims=Claims(), watch=watch)
-            verdict = mended[repo.id] = verify_repository(repo, layout, settings, watch)
+            verdict = mended[repo.id] = verify_repository(repo, layout, replace(settings, deadline=None), watch)
             before = damaged[repo.id].findings if repo.id in damaged else []
             verdict.repaired = [finding for finding in before if finding not in verdict.findings]
             if report.error:
@@ -48,6 +51,13 @@ def repair_all(config: Config, verdicts: Sequence[Verdict], settings: Settings, 
         network.close()
     _sweep(layout, mended.values())
     return [mended.pop(verdict.id, verdict) for verdict in verdicts] + list(mended.values())
+
+
+def _discard(layout: Layout, keys: set[Checksum]) -> None:
+    """Take damaged files out of the pool, wanted by anybody or not: what a later sync finds there it would publish."""
+    pool = Pool(layout, trust=False)
+    for key in keys:
+        pool.discard_damaged(key)
 
 
 def _damaged_keys(layout: Layout, repo: Repository, verdict: Verdict) -> set[Checksum]:

@@ -85,6 +85,8 @@ class Verdict:
     """Files that are due to be hashed and were not, for want of time."""
     retired: int = 0
     """Files that upstream dropped and that are kept for grace; no finding."""
+    fail_on: list[FindingKind] = field(default_factory=list)
+    """The kinds that make it damaged."""
     findings: list[Finding] = field(default_factory=list)
     repaired: list[Finding] = field(default_factory=list)
     """What was found at first and is mended."""
@@ -99,6 +101,7 @@ class Verdict:
     def conclude(self, fail_on: frozenset[FindingKind], seconds: float) -> None:
         """Order the findings and decide."""
         self.findings = sorted(set(self.findings), key=lambda finding: (finding.path, finding.kind))
+        self.fail_on = sorted(fail_on)
         damaged = any(finding.kind in fail_on for finding in self.findings)
         self.outcome = "failed" if self.error else "damaged" if damaged else "whole"
         self.seconds = round(seconds, 3)

@@ -3,9 +3,9 @@
 python -m tests.benchmarks.verifying [--rounds 3] [--scale 1.0]
 
 2,500 packages of very different sizes, 1.7 GB, as a distribution's are. All take turns, in an order that is reversed
-each round; the first round is to warm up. A Markdown table of medians, and the medians of each round's ratio to openssl's
-speed on one core times the cores. The files are in the page cache, so no disk is measured. Needs rpm-rs, createrepo_c,
-rpmkeys and openssl.
+each round; the first round is to warm up. A Markdown table of medians, and of each round's ratio to openssl's speed on
+one core times the cores. The files are in the page cache, so no disk is measured. Needs rpm-rs, createrepo_c, rpmkeys
+and openssl.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import rpm_rs  # type: ignore[import-untyped, unused-ignore]
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PACKAGES = 2_500
 LARGEST = 150e6
 CORES = len(os.sched_getaffinity(0))
 OPENSSL_SECONDS = 3
-Lists = list[pathlib.Path]
 
 
 def build(job: tuple[str, int, int]) -> None:
@@ -64,7 +66,7 @@ def build_all(folder: pathlib.Path, count: int) -> None:
     subprocess.run(["createrepo_c", "-q", str(folder)], check=True, stdout=subprocess.DEVNULL)
 
 
-def checksum_lists(folder: pathlib.Path, packages: list[pathlib.Path], number: int) -> Lists:
+def checksum_lists(folder: pathlib.Path, packages: list[pathlib.Path], number: int) -> list[pathlib.Path]:
     """Lists for `sha256sum -c`, of about the same size in bytes."""
     lists: list[list[str]] = [[] for _ in range(number)]
     sizes = [0] * number
@@ -79,6 +81,11 @@ def checksum_lists(folder: pathlib.Path, packages: list[pathlib.Path], number: i
             subprocess.run(["xargs", "-0", "sha256sum"], input="\0".join(names).encode(), stdout=stream, check=True)
         written.append(path)
     return written
+
+
+def names_in(checksums: pathlib.Path) -> list[str]:
+    """Return the files of one list."""
+    return [line[66:] for line in checksums.read_text().splitlines()]
 
 
 def run_all(commands: list[list[str]]) -> float:
@@ -114,11 +121,14 @@ def contestants(folder: pathlib.Path, repo: pathlib.Path) -> tuple[int, dict[str
     check = ["sha256sum", "--check", "--status"]
     one, several = checksum_lists(folder, packages, 1), checksum_lists(folder, packages, CORES)
     return size, {
-        f"`openssl speed sha256` × {CORES}": lambda: openssl() * CORES,
+        f"`openssl speed sha256`, {CORES} times": lambda: openssl() * CORES,
         f"`openssl speed -multi {CORES} sha256`": lambda: openssl("-multi", str(CORES)),
         "`mirrorpy verify`": speed([sys.executable, "-m", "mirrorpy", "verify", "--quiet", str(repo)]),
         "`sha256sum -c`": speed([*check, str(one[0])]),
         f"`sha256sum -c`, {CORES} at a time": speed(*([*check, str(path)] for path in several)),
+        f"`openssl dgst -sha256`, {CORES} at a time": speed(
+            *(["openssl", "dgst", "-sha256", *names] for names in map(names_in, several))
+        ),
         "`rpmkeys -K`": speed(["rpmkeys", "-K", "--nosignature", *map(str, packages)]),
     }
 
@@ -145,12 +155,12 @@ def main() -> None:
         base = next(iter(results.values()))
         print(f"{size / 1e9:.2f} GB, {CORES} cores, {args.rounds} rounds, Python {sys.version.split()[0]}, ", end="")
         print(f"load before each round {' '.join(f'{load:.1f}' for load in loads)}\n")
-        print("| | MB/s | seconds | to openssl × cores |")
+        print("| | MB/s | seconds | to openssl |")
         print("|---|---|---|---|")
         for name, speeds in results.items():
             ratios = sorted(speed / best for speed, best in zip(speeds, base, strict=True))
             median = statistics.median(speeds)
-            seconds = "" if "openssl" in name else f"{size / 1e6 / median:.2f}"
+            seconds = "" if "speed" in name else f"{size / 1e6 / median:.2f}"
             print(
                 f"| {name} | {median:,.0f} | {seconds}"
                 f" | {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}) |"
