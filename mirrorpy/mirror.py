@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import logging
 import time
 from dataclasses import dataclass, field
@@ -71,22 +70,6 @@ class PruneReport:
     unconfigured: list[str] = field(default_factory=list)
     """Repositories that left the configuration and are still published."""
     errors: list[Failure] = field(default_factory=list)
-
-
-def select_repositories(config: Config, patterns: Sequence[str]) -> list[Repository]:
-    """Return the repositories that the patterns name, in configuration order; all for none.
-
-    Raises:
-        ConfigError: A pattern names none.
-    """
-    for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(repo.id, pattern) for repo in config.repos):
-            raise ConfigError(f"{config.file}: no repository is named {pattern!r}", hint="`mirrorpy status` lists them")
-    return [
-        repo
-        for repo in config.repos
-        if not patterns or any(fnmatch.fnmatchcase(repo.id, pattern) for pattern in patterns)
-    ]
 
 
 def sync_all(

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from mirrorpy.config.model import FileOptions, Options, RepoOptions
 from mirrorpy.mirror import PruneReport, RepoStatus, RunReport
 from mirrorpy.store.state import RepoState
 from mirrorpy.sync.report import Downloaded, Failure, Moved, RepoReport
+from mirrorpy.verify import Finding, Verdict
 
 TOP = Path(__file__).resolve().parent.parent
 PAGES = [TOP / "README.md", TOP / "CHANGELOG.md", *sorted((TOP / "docs").rglob("*.md"))]
@@ -157,6 +159,56 @@ def test_cli_page_has_the_help_of_every_command(monkeypatch):
             assert documented[1] == text
 
 
+def commands(script):
+    """Yield the arguments of each mirrorpy in a shell script; what follows a pipe or redirection is not its own."""
+    lexer = shlex.shlex(script.replace("\\\n", " ").replace("\n", " ; "), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    found = []
+    for word in (*lexer, ";"):
+        if set(word) <= set("();<>|&"):
+            if found[:1] == ["mirrorpy"] and "…" not in found:
+                yield found[1:]
+            found = []
+        else:
+            found.append(word)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TOP)))
+def test_commands_on_the_pages_are_mirrorpys(page):
+    for script in blocks(page, "sh") + blocks(page, "console"):
+        for arguments in commands(script.replace("$ mirrorpy", "mirrorpy")):
+            if arguments != ["--version"]:
+                _parser().parse_args(arguments)
+
+
+def scripts(value):
+    """Yield every script in a workflow of GitHub or GitLab."""
+    if isinstance(value, list):
+        for item in value:
+            yield from scripts(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in ("run", "script"):
+                yield "\n".join([item] if isinstance(item, str) else item)
+            else:
+                yield from scripts(item)
+
+
+@pytest.mark.parametrize("number", range(2), ids=["GitHub", "GitLab"])
+def test_pipelines_run_commands_that_are_mirrorpys(number):
+    pipelines = blocks(TOP / "docs/how-to/ci.md", "yaml")
+    assert len(pipelines) == 2
+    given = [found for script in scripts(yaml.safe_load(pipelines[number])) for found in commands(script)]
+    parsed = [_parser().parse_args(arguments) for arguments in given]
+    from_outside, on_the_mirror = parsed
+    assert given[0][0] == given[1][0] == "verify"
+    assert all("://" in target for target in from_outside.targets)
+    assert from_outside.targets
+    assert from_outside.fail_on
+    assert (on_the_mirror.targets, on_the_mirror.format) == ([], "junit")
+    assert on_the_mirror.since_last > on_the_mirror.budget > 0
+
+
 def test_exit_status_page_has_every_kind_under_its_code():
     expected = {}
     pending = [errors.MirrorError]
@@ -166,7 +218,7 @@ def test_exit_status_page_has_every_kind_under_its_code():
         pending += kind.__subclasses__()
     table = rows((TOP / "docs/reference/exit-status.md").read_text(encoding="utf-8"))
     documented = {row[0]: set(re.findall(r"\w+", row[1])) for row in table}
-    assert documented == expected | {"0": set(), "128+n": set()}
+    assert documented == expected | {"0": set(), "1": set(), "128+n": set()}
 
 
 def test_architecture_page_draws_the_tree_of_errors():
@@ -191,6 +243,9 @@ def test_architecture_page_draws_the_tree_of_errors():
             list(document(RepoStatus(id="one", path="one", configured=True, state=RepoState()), 0)),
         ),
         ("### The report of `prune`", field_names(PruneReport)),
+        ("### The run of `verify`", field_names(RunReport)),
+        ("### Each repository of `verify`", field_names(Verdict)),
+        ("### Each of `findings` and `repaired`", field_names(Finding)),
     ],
 )
 def test_json_page_has_every_key_and_no_other(heading, keys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import sys
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mirrorpy.cli.arguments import port_number
+from mirrorpy.config import select_repositories
 from mirrorpy.emit.apache import apache_conf
 from mirrorpy.emit.cron import cron_file
 from mirrorpy.emit.disable import disable_script
@@ -19,7 +19,6 @@ from mirrorpy.emit.repofile import check_base, check_key, fold, repo_file
 from mirrorpy.emit.systemd import systemd_units
 from mirrorpy.emit.times import DEFAULT
 from mirrorpy.emit.vsftpd import vsftpd_conf
-from mirrorpy.mirror import select_repositories
 
 if TYPE_CHECKING:
     import argparse
@@ -120,6 +119,8 @@ def _quiet_sync(config: Config) -> list[str]:
 
 
 def _is_installed() -> bool:
+    import importlib.metadata  # noqa: PLC0415  # slow to import, and seldom asked for
+
     try:
         importlib.metadata.distribution("mirrorpy")
     except importlib.metadata.PackageNotFoundError:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirrorpy.figures import files_text, size_text
-from mirrorpy.mirror import prune_all
 
 if TYPE_CHECKING:
     import argparse
@@ -35,6 +34,8 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run(config: Config, args: argparse.Namespace) -> int:
     """Prune, and tell what went."""
+    from mirrorpy.mirror import prune_all  # noqa: PLC0415  # with it comes all that speaks HTTP
+
     report = prune_all(config, args.forget)
     if args.json:
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mirrorpy.config import select_repositories
 from mirrorpy.errors import one_line
 from mirrorpy.figures import age_text, size_text
-from mirrorpy.mirror import RepoStatus, select_repositories, status_of
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from mirrorpy.config import Config
+    from mirrorpy.mirror import RepoStatus
 
 HEADINGS = (
     "REPOSITORY",
@@ -40,6 +41,8 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run(config: Config, args: argparse.Namespace) -> int:
     """Print a line for each repository."""
+    from mirrorpy.mirror import status_of  # noqa: PLC0415  # with it comes all that speaks HTTP
+
     lines = status_of(config, select_repositories(config, args.repos))
     now = time.time()
     if args.json:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mirrorpy.cli.watch import watch_for
+from mirrorpy.config import select_repositories
 from mirrorpy.figures import files_text, size_text
-from mirrorpy.mirror import select_repositories, sync_all
-from mirrorpy.sync import Options
+from mirrorpy.sync.report import Options
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +37,8 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def run(config: Config, args: argparse.Namespace) -> int:
     """Sync, and tell how it went."""
+    from mirrorpy.mirror import sync_all  # noqa: PLC0415  # with it comes all that speaks HTTP
+
     repos = select_repositories(config, args.repos)
     options = Options(
         dry_run=args.dry_run,

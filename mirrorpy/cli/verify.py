@@ -15,21 +15,20 @@ import msgspec
 from mirrorpy import __version__
 from mirrorpy.cli.junit import junit_document
 from mirrorpy.cli.watch import watch_for
-from mirrorpy.config import find_config, load_config
+from mirrorpy.config import find_config, load_config, select_repositories
 from mirrorpy.config.quantity import Duration
 from mirrorpy.errors import ConfigError, one_line, redact
 from mirrorpy.figures import files_text, size_text
-from mirrorpy.mirror import select_repositories
 from mirrorpy.rpmmd.mirrors import SCHEMES
-from mirrorpy.signatures import Gpgv, load_keyring
+from mirrorpy.signatures import Demands, Gpgv, load_keyring
 from mirrorpy.store.layout import Layout
-from mirrorpy.sync.signed import Signed
-from mirrorpy.verify import Depth, FindingKind, Settings, repair_all, verify_folder, verify_repository, verify_url
+from mirrorpy.verify import FindingKind, Settings, verify_folder, verify_repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mirrorpy.config import Config, Repository
+    from mirrorpy.sync import Watch
     from mirrorpy.verify import Verdict
 
 FORMATS = ("text", "json", "junit")
@@ -50,8 +49,9 @@ def declare(add: Callable[..., argparse.ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="of a PATH or URL: it must be signed with this key",
+        help="of a PATH or URL: packages, and repomd.xml if it is signed, must be signed with this key",
     )
+    parser.add_argument("--allow-sha1", action="store_true", help="with --gpgkey: take signatures over SHA-1")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of the report (default: text)")
     parser.add_argument(
         "--fail-on",
@@ -112,19 +112,32 @@ class _Targets:
         return Layout.of(self.config.root)
 
 
-def _demands(args: argparse.Namespace) -> Signed:
+def _over_http(
+    args: argparse.Namespace, targets: _Targets, verdicts: list[Verdict], settings: Settings, watch: Watch
+) -> list[Verdict]:
+    """Do what needs a network: repair what was found, verify URLs."""
+    from mirrorpy.verify.remote import Depth, verify_url  # noqa: PLC0415  # with it comes all that speaks HTTP
+    from mirrorpy.verify.repair import repair_all  # noqa: PLC0415  # the same
+
+    if args.repair and targets.config is not None:
+        verdicts = repair_all(targets.config, verdicts, settings, watch)
+    depth = Depth(deep=args.deep, all_mirrors=args.all_mirrors, requests=args.jobs or 8)
+    return verdicts + [verify_url(url, settings, depth, _demands(args), watch) for url in targets.urls]
+
+
+def _demands(args: argparse.Namespace) -> Demands:
     """Return what must be signed with the keys of --gpgkey."""
     if not args.gpgkey:
-        return Signed()
-    gpgv = Gpgv(load_keyring(args.gpgkey))
-    return Signed(gpgv, gpgv)
+        return Demands()
+    gpgv = Gpgv(load_keyring(args.gpgkey), allow_sha1=args.allow_sha1)
+    return Demands(gpgv, gpgv)
 
 
 def _kinds(text: str) -> frozenset[FindingKind]:
     try:
         return frozenset(FindingKind(kind.strip()) for kind in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of {', '.join(FindingKind)}") from None
 
 
 def _duration(text: str) -> float:
@@ -153,12 +166,9 @@ def run(args: argparse.Namespace) -> int:
     targets = _Targets.of(args)
     with watch_for(args) as watch:
         verdicts = [verify_repository(repo, targets.layout, settings, watch) for repo in targets.repos]
-        if args.repair and targets.config is not None:
-            verdicts = repair_all(targets.config, verdicts, settings, watch)
-        signed = _demands(args)
-        verdicts += [verify_folder(folder, settings, signed, watch) for folder in targets.folders]
-        depth = Depth(deep=args.deep, all_mirrors=args.all_mirrors, requests=args.jobs or 8)
-        verdicts += [verify_url(url, settings, depth, signed, watch) for url in targets.urls]
+        verdicts += [verify_folder(folder, settings, _demands(args), watch) for folder in targets.folders]
+        if args.repair or targets.urls:
+            verdicts = _over_http(args, targets, verdicts, settings, watch)
     code = _exit(verdicts)
     if args.json or args.format == "json":
         document = {

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-
-from mirrorpy.signatures.keyring import packet_type
+from mirrorpy.signatures.armour import iter_blocks, packet_type
 
 SIGNATURE = 2
 CREATED = 2
 """The subpacket with the time (RFC 9580, 5.2.3.11)."""
-_ARMOUR = re.compile(
-    rb"-----BEGIN PGP SIGNATURE-----\r?\n(?:[^\r\n]+: [^\r\n]*\r?\n)*\r?\n"
-    rb"([A-Za-z0-9+/=\s]*?)\s*(?:\n=[^\n]*)?\s*-----END"
-)
 
 
 def signed_at(signature: bytes) -> int | None:
     """Return seconds since the epoch; None of what is no OpenPGP signature."""
-    armoured = _ARMOUR.search(signature)
+    data = signature if signature[:1] >= b"\x80" else next(iter_blocks(signature, b"SIGNATURE"), b"")
     try:
-        data = base64.b64decode(re.sub(rb"\s", b"", armoured[1])) if armoured else signature
         return _created(data)
-    except (binascii.Error, IndexError):
+    except IndexError:
         return None
 
 
@@ -32,17 +23,31 @@ def _created(data: bytes) -> int | None:
         return None
     body = data[_header_length(data) :]
     if body[0] in (2, 3):
-        return int.from_bytes(body[3:7], "big")
+        return _number(body, 3)
     wide = 4 if body[0] == 6 else 2
-    hashed = body[4 + wide : 4 + wide + int.from_bytes(body[4 : 4 + wide], "big")]
-    while hashed:
-        length, skip = (hashed[0], 1) if hashed[0] < 192 else ((hashed[0] - 192 << 8) + hashed[1] + 192, 2)
-        if hashed[0] == 255:
-            length, skip = int.from_bytes(hashed[1:5], "big"), 5
-        if hashed[skip] & 0x7F == CREATED:
-            return int.from_bytes(hashed[skip + 1 : skip + 5], "big")
-        hashed = hashed[skip + length :]
+    at = 4 + wide
+    end = at + int.from_bytes(body[4:at], "big")
+    while at < end:
+        length, skip = (body[at], 1) if body[at] < 192 else ((body[at] - 192 << 8) + body[at + 1] + 192, 2)
+        if body[at] == 255:
+            length, skip = _number(body, at + 1), 5
+        if length == 0:
+            return None
+        if body[at + skip] & 0x7F == CREATED:
+            return _number(body, at + skip + 1)
+        at += skip + length
     return None
+
+
+def _number(body: bytes, at: int) -> int:
+    """Return a number of four bytes.
+
+    Raises:
+        IndexError: There are fewer.
+    """
+    if len(body) < at + 4:
+        raise IndexError
+    return int.from_bytes(body[at : at + 4], "big")
 
 
 def _header_length(data: bytes) -> int:

@@ -13,6 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING, BinaryIO
 
 from mirrorpy.errors import ConfigError, LocalError, SignatureError
+from mirrorpy.signatures.armour import iter_blocks, packet_length
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from mirrorpy.signatures.keyring import Keyring
 
 SECONDS = 300
+MAX_SIGNATURES = 8
+"""Of one document that are tried; each costs a process."""
 SHA1, WEAK = "2", {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
-"""Hash algorithms by their OpenPGP numbers."""
+"""Hash algorithms by their OpenPGP numbers (RFC 9580, 9.5)."""
+STRONG = frozenset({"8", "9", "10", "11", "12", "14"})
 _PREFIX = "[GNUPG:] "
 _REASONS = {
     "BADSIG": "was not made over these bytes",
@@ -57,16 +61,45 @@ class Gpgv:
             SignatureError: None is good; the message says why.
             LocalError: gpgv cannot be run.
         """
+        reasons: list[str] = []
+        for one in self._split(signature):
+            reason = self._judge(one, data)
+            if reason is None:
+                return
+            reasons.append(reason)
+        raise SignatureError(f"its signature {next((said for said in reasons if said != _NONE), _NONE)}")
+
+    @staticmethod
+    def _split(signature: bytes) -> list[bytes]:
+        """Return each signature of several: gpgv stops at the first bad one, and wants armour's optional checksum."""
+        binary = signature[:1] >= b"\x80"
+        found: list[bytes] = []
+        for data in [signature] if binary else iter_blocks(signature, b"SIGNATURE"):
+            at = 0
+            while at < len(data) and len(found) < MAX_SIGNATURES:
+                length = packet_length(data, at)
+                found.append(data[at : at + length])
+                at += length
+        return found or [signature]
+
+    def _judge(self, signature: bytes, data: bytes | BinaryIO) -> str | None:
+        """Say why one signature is not good; None if it is."""
+        if not isinstance(data, bytes):
+            start = os.lseek(data.fileno(), 0, os.SEEK_CUR)
         groups: list[dict[str, list[str]]] = [{}]
-        for line in self._run(signature, data).splitlines():
+        # Only a line feed ends a line: a user id may hold all else that Python takes for an end.
+        for line in self._run(signature, data).split("\n"):
             if line.startswith(_PREFIX):
-                keyword, *rest = line.removeprefix(_PREFIX).split()
+                keyword, *rest = line.removeprefix(_PREFIX).split() or [""]
                 if keyword == "NEWSIG":
                     groups.append({})
                 groups[-1].setdefault(keyword, rest)
+        if not isinstance(data, bytes):
+            os.lseek(data.fileno(), start, os.SEEK_SET)
         reasons = [reason for group in groups if (reason := self._reason(group))]
-        if len(reasons) == len(groups):
-            raise SignatureError(f"its signature {next((said for said in reasons if said != _NONE), _NONE)}")
+        if len(reasons) < len(groups):
+            return None
+        return next((said for said in reasons if said != _NONE), _NONE)
 
     def _reason(self, group: dict[str, list[str]]) -> str | None:
         """Say why a signature is not good; None if it is."""
@@ -77,10 +110,10 @@ class Gpgv:
         if "GOODSIG" not in group or len(group.get("VALIDSIG", ())) < 8:
             return _NONE
         algorithm = group["VALIDSIG"][7]
-        if algorithm in WEAK and not (algorithm == SHA1 and self._allow_sha1):
-            hint = "; CentOS 5 needs `allow_sha1: true`" if algorithm == SHA1 else ""
-            return f"is over {WEAK[algorithm]}, which proves nothing any more{hint}"
-        return None
+        if algorithm in STRONG or (algorithm == SHA1 and self._allow_sha1):
+            return None
+        hint = "; CentOS 5 needs `allow_sha1: true`" if algorithm == SHA1 else ""
+        return f"is over {WEAK.get(algorithm, 'a digest that is not known')}, which proves nothing any more{hint}"
 
     def _run(self, signature: bytes, data: bytes | BinaryIO) -> str:
         try:

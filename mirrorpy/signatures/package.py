@@ -7,6 +7,7 @@ payload, be it itself or through the payload's digest in the header that it cove
 from __future__ import annotations
 
 import binascii
+import itertools
 import os
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 BLOCK = 1024 * 1024
 ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
 """Hashes by their OpenPGP numbers, which rpm uses too."""
+SHA256 = 8
+MAX_SIGNATURES = 8
+"""Of one package that are tried; each costs a process."""
 STRONG_PAYLOAD = frozenset({8, 9, 10, 11})
 
 
@@ -63,6 +67,8 @@ def check_open_package(file: BinaryIO, gpgv: Gpgv | None) -> None:
     file.seek(0)
     try:
         package = read_package(file)
+        if gpgv is not None and not package.header.whole:
+            raise SignatureError("a part of its header is covered by no signature")
         _check_header_digests(package)
         covered = _check_payload(file, package)
         if gpgv is not None:
@@ -86,15 +92,16 @@ def _digest(data: bytes, algorithm: str) -> str:
 
 def _check_payload(file: BinaryIO, package: Package) -> bool:
     """Prove the payload, and tell whether by the header's digest, which signatures cover, and not just by MD5."""
-    promised, number = package.header.string(PAYLOAD_DIGEST), package.header.number(PAYLOAD_DIGEST_ALGORITHM)
-    if promised is not None and number in ALGORITHMS:
-        if _hash_from(file, package.payload_at, ALGORITHMS[number]) != promised:
-            raise SignatureError("its payload has another digest than its header says")
-        return number in STRONG_PAYLOAD
+    promised = package.header.string(PAYLOAD_DIGEST)
+    # Packages of format 6 do not say; rpm takes it for SHA-256.
+    number = package.header.number(PAYLOAD_DIGEST_ALGORITHM) or SHA256
+    algorithm = ALGORITHMS.get(number) if promised is not None else None
+    if algorithm is not None and _hash_from(file, package.payload_at, algorithm) != promised:
+        raise SignatureError("its payload has another digest than its header says")
     md5 = package.signature.binary(MD5)
     if md5 is not None and _hash_from(file, package.header_at, "md5") != md5.hex():
         raise SignatureError("it has another md5 than it says")
-    return False
+    return promised is not None and number in STRONG_PAYLOAD
 
 
 def _hash_from(file: BinaryIO, start: int, algorithm: str) -> str:
@@ -106,29 +113,30 @@ def _hash_from(file: BinaryIO, start: int, algorithm: str) -> str:
 
 
 def _check_signatures(file: BinaryIO, package: Package, gpgv: Gpgv, *, covered: bool) -> None:
-    if not package.header.whole:
-        raise SignatureError("a part of its header is covered by no signature")
     failures: list[SignatureError] = []
-    if covered:
-        for signature in _header_signatures(package):
-            try:
-                gpgv.check(signature, package.header.region)
-            except SignatureError as error:
-                failures.append(error)
-            else:
-                return
-    for tag in (PGP, GPG):
-        whole = package.signature.binary(tag)
-        if whole is None:
-            continue
-        os.lseek(file.fileno(), package.header_at, os.SEEK_SET)
+    for signature, data in itertools.islice(_signed_parts(file, package, covered=covered), MAX_SIGNATURES):
         try:
-            gpgv.check(whole, file)
+            gpgv.check(signature, data)
         except SignatureError as error:
             failures.append(error)
         else:
             return
-    raise failures[0] if failures else SignatureError("is not signed")
+    if failures:
+        raise failures[0]
+    unsigned = next(_header_signatures(package), None) is None
+    raise SignatureError("is not signed" if unsigned else "its signature does not cover its payload")
+
+
+def _signed_parts(file: BinaryIO, package: Package, *, covered: bool) -> Iterator[tuple[bytes, bytes | BinaryIO]]:
+    """Yield each signature that covers the payload too, and what it is made over."""
+    if covered:
+        for signature in _header_signatures(package):
+            yield signature, package.header.region
+    for tag in (PGP, GPG):
+        whole = package.signature.binary(tag)
+        if whole is not None:
+            os.lseek(file.fileno(), package.header_at, os.SEEK_SET)
+            yield whole, file
 
 
 def _header_signatures(package: Package) -> Iterator[bytes]:
@@ -139,5 +147,5 @@ def _header_signatures(package: Package) -> Iterator[bytes]:
     for text in package.signature.strings(OPENPGP):
         try:
             yield binascii.a2b_base64(text)
-        except binascii.Error as error:
+        except ValueError as error:
             raise SignatureError("its signature is no base64") from error

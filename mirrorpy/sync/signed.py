@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import FetchError, SignatureError
 from mirrorpy.rpmmd.href import INDEX_FILES
 from mirrorpy.rpmmd.model import Kind
-from mirrorpy.signatures import Gpgv, check_package, load_keyring
+from mirrorpy.signatures import Demands, check_package
 from mirrorpy.store.durable import translated
 from mirrorpy.store.verdicts import read_verdicts, write_verdicts
 from mirrorpy.sync.parallel import unordered
@@ -18,7 +18,6 @@ from mirrorpy.sync.shortfall import Restart
 from mirrorpy.sync.snapshot import has_moved, read_indexes
 
 if TYPE_CHECKING:
-    from mirrorpy.config import Repository
     from mirrorpy.plan import Plan
     from mirrorpy.rpmmd.model import Checksum
     from mirrorpy.store.layout import RepoLayout
@@ -33,30 +32,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Signed:
-    """One repository's demands; where it has none, everything passes."""
+    """One repository's demands, in one run; where it has none, everything passes."""
 
-    repomd: Gpgv | None = None
-    packages: Gpgv | None = None
+    repo_id: str
+    demands: Demands
     _good: set[str] = field(default_factory=set)
     _pairs: int = 0
     """How often repomd.xml and its signature were of two states."""
-
-    @classmethod
-    def of(cls, repo: Repository) -> Signed:
-        """Read the keys, where signatures are to be checked.
-
-        Raises:
-            ConfigError: A file holds no key, or gpgv is not installed.
-        """
-        if not (repo.repo_gpgcheck or repo.gpgcheck):
-            return cls()
-        gpgv = Gpgv(load_keyring(repo.gpgkey), allow_sha1=repo.allow_sha1)
-        return cls(gpgv if repo.repo_gpgcheck else None, gpgv if repo.gpgcheck else None)
-
-    @property
-    def trust(self) -> str:
-        """Changes when more is demanded, or other keys are trusted."""
-        return " ".join(f"{name}:{gpgv.id}" for name, gpgv in (("r", self.repomd), ("p", self.packages)) if gpgv)
 
     def check_repomd(self, snapshot: Snapshot) -> None:
         """Prove the signature of a repomd.xml.
@@ -64,17 +46,25 @@ class Signed:
         Raises:
             SignatureError: There is none, or none that is good.
         """
-        if self.repomd is None:
+        if self.demands.repomd is None:
             return
         signature = snapshot.indexes.get(SIGNATURE)
         try:
             if signature is None:
                 raise SignatureError("it has no signature, and repo_gpgcheck asks for one")
-            self.repomd.check(signature, snapshot.data)
+            self.demands.repomd.check(signature, snapshot.data)
         except SignatureError as error:
             error.url = error.url or (snapshot.document.url if snapshot.document else None)
             error.cause = f"repomd.xml: {error.cause}"
             raise
+
+    def accepts(self, snapshot: Snapshot) -> bool:
+        """Tell whether a repomd.xml is signed as demanded."""
+        try:
+            self.check_repomd(snapshot)
+        except SignatureError:
+            return False
+        return True
 
     def check_pair(self, snapshot: Snapshot, upstream: Upstream) -> None:
         """See that a new repomd.xml is signed; a pair of two states, of a publisher who is at it, is read again.
@@ -99,9 +89,9 @@ class Signed:
         Raises:
             SignatureError: One that upstream promises is not good; the message has the number of the others.
         """
-        if self.packages is None:
+        if self.demands.packages is None:
             return []
-        gpgv, bad = self.packages, {}
+        gpgv, bad = self.demands.packages, {}
         self._good = read_verdicts(own.verdicts, gpgv.id)
         keys = {path: pool.key(file.checksum) for path, file in plan.files.items() if file.kind is Kind.PACKAGE}
         keys |= {entry.path: entry.key for entry in plan.carried if entry.kind is Kind.PACKAGE}
@@ -121,7 +111,7 @@ class Signed:
             if error is None:
                 self._good.add(str(key))
             else:
-                logger.info("%s", error.message)
+                logger.info("%s: %s", self.repo_id, error.message)
                 bad[path] = error
         with translated("cannot write"):
             write_verdicts(own.verdicts, gpgv.id, sorted(self._good & set(map(str, keys.values()))))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import FetchError, MirrorError, UpstreamMoving, redact
 from mirrorpy.plan import Plan, Rules, collect, plan_sync
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
+from mirrorpy.signatures import Demands
 from mirrorpy.store.durable import translated
 from mirrorpy.store.generation import later_generations, published_generation
 from mirrorpy.store.lock import lock_repository, share_pool
@@ -127,7 +128,7 @@ class _Sync:
             prepare_repository(self.layout, self.own)
             stack.enter_context(lock_repository(self.own.lock))
             stack.enter_context(share_pool(self.layout))
-        self.state, self.signed = read_state(self.own.state), Signed.of(self.repo)
+        self.state, self.signed = read_state(self.own.state), Signed(self.repo.id, Demands.of(self.repo))
         self.weak = read_weak(self.own.weak)
         self.pool = Pool(self.layout, dict(self.weak), trust=not self.options.checksum)
         self.filler = Filler(
@@ -207,10 +208,10 @@ class _Sync:
             return
         if not snapshot.changed and not self.resigned:
             whole = read_indexes_of(self.published) if self.published else None
-            if whole is not None:
-                snapshot.indexes.update(whole)
-                self.signed.check_repomd(snapshot)
+            snapshot.indexes.update(whole or {})
+            if whole is not None and self.signed.accepts(snapshot):
                 return
+            self.resigned = True
             self.upstream.persist(lambda _: read_indexes(self.upstream, snapshot), [snapshot.base])
         if snapshot.indexes and has_moved(self.upstream, snapshot):
             raise Restart
@@ -220,7 +221,7 @@ class _Sync:
         """Tell whether nothing changed, there or here or in the configuration, so that no metadata need be read."""
         same = not snapshot.changed and self.state.fingerprint == self.repo.fingerprint
         calm = same and audit.whole and not self.options.checksum and not self.state.missing
-        calm = calm and self.state.trust == self.signed.trust
+        calm = calm and self.state.trust == self.signed.demands.trust
         return calm and not self._signed_since(snapshot)
 
     def _signed_since(self, snapshot: Snapshot) -> bool:
@@ -277,7 +278,7 @@ class _Sync:
             self.clock(),
         )
         report, self.published = self.report, done.generation
-        remember_publication(self.state, self.repo, done.generation, self.shortfall.missing, self.signed.trust)
+        remember_publication(self.state, self.repo, done.generation, self.shortfall.missing, self.signed.demands.trust)
         remember_signature(self.state, snapshot, self.clock())
         keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
         report.outcome, report.generation = "updated", done.generation.name
@@ -292,7 +293,9 @@ class _Sync:
         tell_unchanged(self.report, self.published.name if self.published else None, packages, files, size)
         if not self.options.dry_run:
             if self.published is not None:
-                remember_publication(self.state, self.repo, self.published, self.shortfall.missing, self.signed.trust)
+                remember_publication(
+                    self.state, self.repo, self.published, self.shortfall.missing, self.signed.demands.trust
+                )
             keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
             self._tidy()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from mirrorpy.errors import RepodataError, SignatureError
 from mirrorpy.rpmmd.model import Kind, new_hash
 from mirrorpy.rpmmd.package import read_package
 from mirrorpy.signatures import check_open_package
+from mirrorpy.verify.promises import check_content
 from mirrorpy.verify.report import Finding, FindingKind
 
 if TYPE_CHECKING:
@@ -22,8 +24,9 @@ if TYPE_CHECKING:
     from mirrorpy.signatures import Gpgv
     from mirrorpy.verify.report import Settings
 
-BLOCK = 1024 * 1024
+BLOCK = 256 * 1024
 MAX_INDEX = 16 * 1024**2
+_local = threading.local()
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ class Job:
     """One file to be looked at."""
 
     file: RemoteFile
-    nevra: Nevra | None
+    nevra: Nevra | None = None
+    record: Record | None = None
+    """Where it is metadata whose content is still to be proved."""
     due: bool = True
     """Whether it is to be hashed."""
 
@@ -100,7 +105,10 @@ class Inspector:
                 self.received(size)
                 if promised.size not in (None, size):
                     message = f"has {size} bytes instead of {promised.size}"
-                    return Done(job, [Finding(FindingKind.SIZE, promised.path, message)], size)
+                    findings = [Finding(FindingKind.SIZE, promised.path, message)]
+                    if job.record is not None and not self.settings.quick:
+                        findings += check_content(job.record, file)
+                    return Done(job, findings, size)
                 deadline = self.settings.deadline
                 late = deadline is not None and time.monotonic() > deadline
                 if self.settings.quick or late or not job.due:
@@ -116,6 +124,8 @@ class Inspector:
     def _compare(self, file: BinaryIO, job: Job) -> Iterator[Finding]:
         promised = job.file
         digest = _hash(file, promised.checksum.algorithm)
+        if job.record is not None:
+            yield from check_content(job.record, file)
         if digest != promised.checksum.value:
             message = f"has {promised.checksum.algorithm} {digest} instead of {promised.checksum.value}"
             yield Finding(FindingKind.CHECKSUM, promised.path, message)
@@ -146,8 +156,16 @@ def _name(file: BinaryIO, job: Job) -> Iterator[Finding]:
 
 
 def _hash(file: BinaryIO, algorithm: str) -> str:
-    digest, buffer = new_hash(algorithm), bytearray(BLOCK)
-    view = memoryview(buffer)
-    while count := file.readinto(buffer):  # type: ignore[attr-defined]  # a BufferedReader has it
+    """Hash a file past its reader's own buffer, which would be one more copy."""
+    digest, view = new_hash(algorithm), _buffer()
+    while count := os.readv(file.fileno(), [view]):
         digest.update(view[:count])
     return digest.hexdigest()
+
+
+def _buffer() -> memoryview:
+    """Return this thread's buffer; a new one for each file would be filled with zeros first."""
+    if not hasattr(_local, "buffer"):
+        _local.buffer = memoryview(bytearray(BLOCK))
+    view: memoryview = _local.buffer
+    return view

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import LocalError, MirrorError
 from mirrorpy.rpmmd.href import INDEX_FILES
 from mirrorpy.rpmmd.model import Kind, RemoteFile
+from mirrorpy.signatures import Demands
 from mirrorpy.store.generation import published_generation
 from mirrorpy.store.proofs import read_proofs, write_proofs
+from mirrorpy.store.state import read_state
 from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.report import Failure
-from mirrorpy.sync.signed import Signed
 from mirrorpy.verify.files import Done, Folder, Inspector, Job
 from mirrorpy.verify.orphans import iter_orphans
 from mirrorpy.verify.pairing import check_pairing
@@ -22,7 +23,7 @@ from mirrorpy.verify.promises import Promises, read_promises
 from mirrorpy.verify.report import ALL_KINDS, FOREIGN_KINDS, FindingKind, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from mirrorpy.config import Repository
     from mirrorpy.plan import Entry
@@ -39,9 +40,9 @@ def verify_repository(repo: Repository, layout: Layout, settings: Settings, watc
     """Verify what is published of a repository; a sync that publishes meanwhile makes it start again."""
     began, verdict = time.monotonic(), Verdict(id=repo.id, path=repo.path)
     try:
-        signed = Signed.of(repo)
+        demands = Demands.of(repo)
         for _ in range(ATTEMPTS):
-            verdict, still = _attempt(repo, layout, settings, watch, signed)
+            verdict, still = _attempt(repo, layout, settings, watch, demands)
             if still:
                 break
         else:
@@ -55,7 +56,7 @@ def verify_repository(repo: Repository, layout: Layout, settings: Settings, watc
 
 
 def _attempt(
-    repo: Repository, layout: Layout, settings: Settings, watch: Watch, signed: Signed
+    repo: Repository, layout: Layout, settings: Settings, watch: Watch, demands: Demands
 ) -> tuple[Verdict, bool]:
     """Examine what is published now; tell too whether that still is, or nothing was found anyhow."""
     place, own = layout.place(repo.path), layout.repo(repo.id)
@@ -66,15 +67,23 @@ def _attempt(
         return verdict, True
     proofs = read_proofs(own.proofs)
     try:
-        _examine(Folder(published.folder), verdict, settings, watch, signed, _beside(published), proofs)
+        _examine(Folder(published.folder), verdict, settings, watch, demands, _beside(published), proofs)
     except LocalError:
         if published_generation(place, own) == published:
             raise
         return verdict, False
+    _forgive(verdict, read_state(own.state).missing)
     if verdict.findings and published_generation(place, own) != published:
         return verdict, False
     _keep_proofs(own, proofs, verdict)
     return verdict, True
+
+
+def _forgive(verdict: Verdict, missing: Collection[str]) -> None:
+    """Turn what was published without, as `allow_missing` has it, into warnings."""
+    known = [found for found in verdict.findings if found.kind is FindingKind.MISSING and found.path in missing]
+    verdict.warnings += [f"published without {found.path} (allow_missing)" for found in known]
+    verdict.findings = [found for found in verdict.findings if found not in known]
 
 
 def _beside(published: Generation) -> list[Entry]:
@@ -84,11 +93,11 @@ def _beside(published: Generation) -> list[Entry]:
     return [entry for entry in published.entries() if entry.retired is not None or entry.kind is Kind.INDEX]
 
 
-def verify_folder(path: str, settings: Settings, signed: Signed, watch: Watch) -> Verdict:
+def verify_folder(path: str, settings: Settings, demands: Demands, watch: Watch) -> Verdict:
     """Verify any folder that holds a repository."""
     began, verdict = time.monotonic(), Verdict(id=path, path=path)
     try:
-        _examine(Folder(path), verdict, settings, watch, signed, [], {})
+        _examine(Folder(path), verdict, settings, watch, demands, [], {})
     except MirrorError as error:
         verdict.error = Failure.of(error)
     watch.step(path, None)
@@ -101,7 +110,7 @@ def _examine(
     verdict: Verdict,
     settings: Settings,
     watch: Watch,
-    signed: Signed,
+    demands: Demands,
     beside: list[Entry],
     proofs: dict[str, int],
 ) -> None:
@@ -110,12 +119,12 @@ def _examine(
     watch.step(name, "reading metadata")
     verdict.retired = sum(entry.retired is not None for entry in beside)
     promises = read_promises(folder, verdict)
-    check_pairing(folder, signed, verdict)
+    check_pairing(folder, demands, verdict, required=bool(beside))
     verdict.files, verdict.bytes = len(promises.files), sum(file.size or 0 for file in promises.files.values())
     jobs = _jobs(promises, beside, proofs, settings, now)
     watch.step(name, "looking at files" if settings.quick else "hashing")
     watch.expect(name, len(jobs), sum(job.file.size or 0 for job in jobs))
-    inspector = Inspector(folder, settings, signed.packages, lambda size: watch.receive(name, size))
+    inspector = Inspector(folder, settings, demands.packages, lambda size: watch.receive(name, size))
     seen: dict[str, int] = {}
     for done in unordered(jobs, inspector.look, settings.jobs):
         watch.land(name)
@@ -137,7 +146,7 @@ def _jobs(
     files = list(promises.files.values())
     files += [RemoteFile(entry.path, entry.promised, entry.size, entry.kind) for entry in beside if entry.promised]
     if settings.since is None:
-        return [Job(file, promises.nevras.get(file.path)) for file in files]
+        return [Job(file, promises.nevras.get(file.path), promises.others.get(file.path)) for file in files]
 
     def hashed(file: RemoteFile) -> int:
         at = proofs.get(str(file.checksum), 0)
@@ -145,7 +154,10 @@ def _jobs(
         return at if at <= now else 0
 
     due = now - settings.since
-    return [Job(file, promises.nevras.get(file.path), hashed(file) <= due) for file in sorted(files, key=hashed)]
+    return [
+        Job(file, promises.nevras.get(file.path), promises.others.get(file.path), hashed(file) <= due)
+        for file in sorted(files, key=hashed)
+    ]
 
 
 def _count(done: Done, verdict: Verdict, settings: Settings) -> None:

@@ -13,23 +13,23 @@ from mirrorpy.signatures import signed_at
 from mirrorpy.verify.report import FindingKind
 
 if TYPE_CHECKING:
-    from mirrorpy.sync.signed import Signed
+    from mirrorpy.signatures import Demands
     from mirrorpy.verify.promises import Source
     from mirrorpy.verify.report import Verdict
 
 SIGNATURE = INDEX_FILES[1]
 
 
-def check_pairing(source: Source, signed: Signed, verdict: Verdict) -> None:
-    """Look at repomd.xml.asc, where there is one or one is asked for."""
+def check_pairing(source: Source, demands: Demands, verdict: Verdict, *, required: bool) -> None:
+    """Look at repomd.xml.asc, where there is one, or one is demanded and required."""
     data, signature = source.read_index(REPOMD_HREF), source.read_index(SIGNATURE)
-    if data is None or (signature is None and signed.repomd is None):
+    if data is None or (signature is None and not (required and demands.repomd)):
         return
     try:
         if signature is None:
             raise SignatureError("is not there, and is asked for")
-        if signed.repomd is not None:
-            signed.repomd.check(signature, data)
+        if demands.repomd is not None:
+            demands.repomd.check(signature, data)
         else:
             _check_age(signature, data)
     except SignatureError as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO, Protocol
 
-    from mirrorpy.rpmmd.model import Nevra, Record, RemoteFile, Repomd
+    from mirrorpy.rpmmd.model import Nevra, Record, RemoteFile
     from mirrorpy.verify.report import Verdict
 
     class Source(Protocol):
@@ -42,6 +42,8 @@ class Promises:
 
     files: dict[str, RemoteFile] = field(default_factory=dict)
     nevras: dict[str, Nevra] = field(default_factory=dict)
+    others: dict[str, Record] = field(default_factory=dict)
+    """Records that list nothing: what they unpack to is still to be proved."""
     complete: bool = False
     """Whether all metadata could be read; only then is anything else an orphan."""
 
@@ -62,7 +64,10 @@ def read_promises(source: Source, verdict: Verdict) -> Promises:
     for record in repomd.records:
         _promise(promises, record.file, verdict)
     for record in repomd.records:
-        _read_record(source, record, repomd, promises, verdict)
+        if record is repomd.record("primary") or record.type in RECORD_TYPES:
+            _read_record(source, record, promises, verdict)
+        else:
+            promises.others[record.file.path] = record
     try:
         check_tree(promises.files)
     except RepodataError as error:
@@ -70,22 +75,25 @@ def read_promises(source: Source, verdict: Verdict) -> Promises:
     return promises
 
 
-def _read_record(source: Source, record: Record, repomd: Repomd, promises: Promises, verdict: Verdict) -> None:
+def check_content(record: Record, file: BinaryIO) -> Iterator[Finding]:
+    """Prove what a record unpacks to."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    try:
+        verify_open(record, file, size)
+    except UpstreamError as error:
+        yield Finding(FindingKind.METADATA, record.file.path, error.cause)
+
+
+def _read_record(source: Source, record: Record, promises: Promises, verdict: Verdict) -> None:
     """Prove what a record unpacks to, and take what it lists."""
-    listing = record is repomd.record("primary") or record.type in RECORD_TYPES
     file = source.open_record(record)
     if file is None:
-        promises.complete = promises.complete and not listing
+        promises.complete = False
         return
     with file:
+        verdict.findings += check_content(record, file)
         size = file.seek(0, 2)
-        try:
-            file.seek(0)
-            verify_open(record, file, size)
-        except UpstreamError as error:
-            verdict.add(FindingKind.METADATA, record.file.path, error.cause)
-        if not listing:
-            return
         file.seek(0)
         try:
             _take(_listed(record, file, size, verdict), promises, verdict)

@@ -22,15 +22,15 @@ from mirrorpy.sync.report import Failure
 from mirrorpy.upstream import Network, Upstream
 from mirrorpy.verify.mirrors import compare_mirrors
 from mirrorpy.verify.pairing import check_pairing
-from mirrorpy.verify.promises import Promises, read_promises
+from mirrorpy.verify.promises import Promises, check_content, read_promises
 from mirrorpy.verify.report import FOREIGN_KINDS, Finding, FindingKind, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mirrorpy.rpmmd.model import Record
+    from mirrorpy.signatures import Demands
     from mirrorpy.sync.report import Watch
-    from mirrorpy.sync.signed import Signed
     from mirrorpy.verify.report import Settings
 
 RETRIES = 2
@@ -52,7 +52,7 @@ class Depth:
     """At a time, to one host."""
 
 
-def verify_url(url: str, settings: Settings, depth: Depth, signed: Signed, watch: Watch) -> Verdict:
+def verify_url(url: str, settings: Settings, depth: Depth, demands: Demands, watch: Watch) -> Verdict:
     """Verify the repository at a URL, or the first one that answers of a mirrorlist or metalink."""
     name = redact(url)
     began, verdict = time.monotonic(), Verdict(id=name, path=name)
@@ -67,7 +67,7 @@ def verify_url(url: str, settings: Settings, depth: Depth, signed: Signed, watch
         if depth.all_mirrors:
             compare_mirrors(upstream, verdict, depth.requests)
         with tempfile.TemporaryDirectory(prefix="mirrorpy-") as spool:
-            _Walk(upstream, verdict, depth, signed, watch, spool).run()
+            _Walk(upstream, verdict, depth, demands, watch, spool).run()
     except MirrorError as error:
         verdict.error = Failure.of(error)
     finally:
@@ -77,6 +77,11 @@ def verify_url(url: str, settings: Settings, depth: Depth, signed: Signed, watch
     return verdict
 
 
+def _content(record: Record, path: str) -> Iterator[Finding]:
+    with open(path, "rb") as file:
+        yield from check_content(record, file)
+
+
 @dataclass
 class _Walk:
     """One walk over one repository; also the source of its metadata."""
@@ -84,7 +89,7 @@ class _Walk:
     upstream: Upstream
     verdict: Verdict
     depth: Depth
-    signed: Signed
+    demands: Demands
     watch: Watch
     spool: str
 
@@ -100,10 +105,12 @@ class _Walk:
         if not promises.complete and not promises.files:
             return
         self._look_at_caching()
-        check_pairing(self, self.signed, self.verdict)
+        check_pairing(self, self.demands, self.verdict, required=False)
         self.verdict.files = len(promises.files)
         self.verdict.bytes = sum(file.size or 0 for file in promises.files.values())
-        files = [file for file in promises.files.values() if file.kind is not Kind.RECORD]
+        files = [
+            file for path, file in promises.files.items() if file.kind is not Kind.RECORD or path in promises.others
+        ]
         self.watch.step(name, "downloading" if self.depth.deep else "asking for files")
         self.watch.expect(name, len(files), sum(file.size or 0 for file in files))
         for file, findings in unordered(files, lambda file: self._look(file, promises), self.depth.requests):
@@ -112,7 +119,7 @@ class _Walk:
                 self.verdict.warnings.append(f"delta RPM {file.path} is not there; clients do without")
             else:
                 self.verdict.findings += findings
-            if self.depth.deep and not findings:
+            if (self.depth.deep or file.kind is Kind.RECORD) and not findings:
                 self.verdict.hashed.count(file.size or 0)
 
     # The source of metadata
@@ -139,10 +146,11 @@ class _Walk:
 
     def _look(self, file: RemoteFile, promises: Promises) -> tuple[RemoteFile, list[Finding]]:
         findings = list(self._ask(file)) or list(self._ask_barely(file))
-        if not findings and self.depth.deep:
+        record = promises.others.get(file.path)
+        if not findings and (self.depth.deep or record is not None):
             path, findings = self._fetch(file)
             if path is not None:
-                findings = list(self._inspect(file, path, promises))
+                findings = list(self._inspect(file, path, promises) if record is None else _content(record, path))
                 os.unlink(path)
         return file, findings
 
@@ -194,9 +202,9 @@ class _Walk:
                 return
         if found != nevra:
             yield Finding(FindingKind.HEADER, file.path, f"is {found} and not {nevra}, as primary says")
-        if self.signed.packages is not None and nevra is not None:
+        if self.demands.packages is not None and nevra is not None:
             try:
-                check_package(path, self.signed.packages)
+                check_package(path, self.demands.packages)
             except SignatureError as error:
                 yield Finding(FindingKind.SIGNATURE, file.path, error.cause)
 

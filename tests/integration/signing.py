@@ -13,7 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import rpm_rs  # type: ignore[import-untyped, unused-ignore]
+
 from .programs import real_program
+from .upstream import FIRST_REVISION, payload
 
 LONG_AGO = "20200101T000000!"
 """A time for gpg to believe in, when it makes what has expired by now."""
@@ -56,17 +59,26 @@ class Key:
         """The public key after its owner took it back."""
         certificate = self.home / "openpgp-revocs.d" / f"{self.fingerprint}.rev"
         with tempfile.TemporaryDirectory(prefix="gpg-") as folder:
-            ring = ("--no-default-keyring", "--keyring", f"{folder}/ring")
-            # gpg keeps it from being imported by mistake.
-            self._gpg(*ring, "--import", data=self.public() + certificate.read_bytes().replace(b":-----", b"-----"))
-            return self._gpg(*ring, "--armor", "--export", self.fingerprint)
+            home = Path(folder)
+            # gpg writes the certificate so that nobody imports it by mistake.
+            run_gpg(home, "--import", data=self.public() + certificate.read_bytes().replace(b":-----", b"-----"))
+            return run_gpg(home, "--armor", "--export", self.fingerprint)
+
+    def add_subkey(self, lasting: str = "0") -> None:
+        """Let it sign by a subkey from now on."""
+        self._gpg("--quick-add-key", self.fingerprint, "ed25519", "sign", lasting)
+
+    def revoke_subkey(self) -> None:
+        """Take its only subkey back."""
+        answers = b"key 1\nrevkey\ny\n0\n\ny\nsave\n"
+        self._gpg("--no-batch", "--command-fd=0", "--edit-key", self.fingerprint, data=answers)
 
     def sign(self, data: bytes, digest: str = "SHA256", *options: str) -> bytes:
         """A detached signature, binary."""
         return self._gpg("-u", self.fingerprint, f"--digest-algo={digest}", *options, "--detach-sign", data=data)
 
     def sign_v3(self, data: bytes, digest: str = "sha1") -> bytes:
-        """A detached signature as gpg 1 made them for rpm (RFC 9580 has no more than a word for it; RFC 4880, 5.2.2)."""
+        """A detached signature as gpg 1 made them for rpm (RFC 4880, 5.2.2)."""
         (line,) = (line for line in self._listing() if line.startswith("pub:"))
         algorithm = int(line.split(":")[3])
         (grip,) = (line.split(":")[9] for line in self._listing() if line.startswith("grp:"))
@@ -171,20 +183,18 @@ class Keys:
     @property
     def with_subkey(self) -> Key:
         """It certifies; what it signs is signed by its subkey."""
-        known = "subkey" in self._made
-        key = self._one("subkey", "ed25519", usage="cert")
-        if not known:
-            run_gpg(self.home, "--quick-add-key", key.fingerprint, "ed25519", "sign", "0")
-        return key
+        return self._certifying("subkey")
 
     @property
     def with_expired_subkey(self) -> Key:
         """Its subkey signed while it was good."""
-        known = "old-subkey" in self._made
-        key = self._one("old-subkey", "ed25519", usage="cert", faked=LONG_AGO)
+        return self._certifying("old-subkey", lasting="1d", faked=LONG_AGO)
+
+    def _certifying(self, name: str, lasting: str = "0", faked: str = "") -> Key:
+        known = name in self._made
+        key = self._one(name, "ed25519", usage="cert", faked=faked)
         if not known:
-            faked = f"--faked-system-time={LONG_AGO}"
-            run_gpg(self.home, faked, "--quick-add-key", key.fingerprint, "ed25519", "sign", "1d")
+            key.add_subkey(lasting)
         return key
 
 
@@ -199,10 +209,22 @@ def made_keys() -> Iterator[Keys]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def armoured(*signatures: bytes, kind: str = "SIGNATURE") -> bytes:
-    """One ASCII file of several signatures, as those who let two keys sign publish it."""
-    text = "\n".join(textwrap.wrap(b64encode(b"".join(signatures)).decode(), 64))
-    return f"-----BEGIN PGP {kind}-----\n\n{text}\n-----END PGP {kind}-----\n".encode()
+def armoured(*signatures: bytes, kind: str = "SIGNATURE", checked: bool = True) -> bytes:
+    """One ASCII file of several signatures, as those who let two keys sign publish it; Sequoia writes no checksum."""
+    data = b"".join(signatures)
+    text = "\n".join(textwrap.wrap(b64encode(data).decode(), 64))
+    checksum = f"={b64encode(_crc24(data).to_bytes(3, 'big')).decode()}\n" if checked else ""
+    return f"-----BEGIN PGP {kind}-----\n\n{text}\n{checksum}-----END PGP {kind}-----\n".encode()
+
+
+def _crc24(data: bytes) -> int:
+    """RFC 4880, 6.1."""
+    crc = 0xB704CE
+    for byte in data:
+        crc ^= byte << 16
+        for _ in range(8):
+            crc = crc << 1 ^ (0x1864CFB if crc & 0x800000 else 0)
+    return crc & 0xFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +300,15 @@ def built_header(tags: tuple[Tag, ...], region: int) -> bytes:
     index = struct.pack(">iIiI", region, BINARY, len(data), ENTRY_BYTES) + index
     data += struct.pack(">iIiI", region, BINARY, -marked, ENTRY_BYTES)
     return HEADER_MAGIC + struct.pack(">II", len(tags) + 1, len(data)) + index + data
+
+
+def build_rpm6(name: str) -> bytes:
+    """An RPM of version 6 without a signature: no MD5, no SHA-1, and several digests of its payload."""
+    builder = rpm_rs.PackageBuilder(name, "1.0", "MIT", "noarch", f"{name} to mirror")
+    builder.using_config(rpm_rs.BuildConfig(format=rpm_rs.RpmFormat.V6, source_date=FIRST_REVISION))
+    builder.release("1")
+    builder.with_file_contents(payload(name), rpm_rs.FileOptions.new(f"/usr/share/{name}.bin"))
+    return bytes(builder.build().to_bytes())
 
 
 def sign_as_fedora(package: bytes, key: Key, digest: str = "SHA256") -> bytes:

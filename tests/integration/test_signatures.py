@@ -6,7 +6,7 @@ import shutil
 import struct
 from base64 import b64encode
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from .signing import (
     Keys,
     Rpm,
     armoured,
+    build_rpm6,
     made_keys,
     run_gpg,
     sign_as_centos,
@@ -47,6 +48,8 @@ from .webserver import Serve
 
 ASC, KEY = f"{REPOMD}.asc", f"{REPOMD}.key"
 TOOL = "tool.rpm"
+UNUSED = 5999
+"""A tag that nothing has."""
 MAX_RUNS = 50
 """Of gpgv, for one package, however many signatures it claims to have."""
 
@@ -85,6 +88,77 @@ def gpgv_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], i
     return runs
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What became of one repository among many."""
+
+    upstream: Upstream
+    published: Path
+    report: dict[str, Any]
+    lines: list[str]
+    """Of stderr, those that name it."""
+
+    def is_published(self) -> None:
+        """It went well, and is whole."""
+        assert self.report["outcome"] == "updated", self.report["error"]
+        assert faults(self.published) == []
+        assert self.lines == []
+
+    def is_refused(self, status: int = 5) -> str:
+        """Nothing is published; return its one line."""
+        assert self.report["outcome"] == "failed"
+        assert self.report["error"]["exit"] == status, self.report["error"]
+        assert not os.path.lexists(self.published)
+        (line,) = self.lines
+        assert line.isprintable()
+        return line
+
+
+Judge = Callable[[str, str], Case]
+
+
+@pytest.fixture(scope="module")
+def judged(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """Say what became of a case, by its table and name; one run has them all, each a repository of its own."""
+    folder = tmp_path_factory.mktemp("judged")
+    mirror = Mirror(folder / "mirror")
+    upstreams: dict[str, Upstream] = {}
+    repos = []
+
+    def add(table: str, name: str, package: bytes, sign: Sign | None, key: bytes, **checks: bool) -> None:
+        repo_id = f"{table.replace(' ', '-')}-{len(repos)}-"
+        up = upstreams[f"{table} {name}"] = Upstream(folder / "upstreams" / repo_id)
+        publish(up, tool=package)
+        if sign is not None:
+            up.put(ASC, sign(keys, (up.folder / REPOMD).read_bytes()))
+        (mirror.folder / f"key-{repo_id}").write_bytes(key)
+        repos.append({"id": repo_id, "baseurl": up.url, "gpgkey": f"key-{repo_id}", **checks})
+
+    tool, ring = build_rpm("tool"), trusted(keys)
+    for name, make in {**GOOD, **{name: make for name, (make, _) in REFUSED.items()}}.items():
+        add("repomd", name, tool, make, ring, repo_gpgcheck=True)
+    for name in SHA1:
+        add("sha1", name, tool, REFUSED[name][0], ring, repo_gpgcheck=True, allow_sha1=True)
+    for name, load in {**KEY_FILES, **NO_KEYS}.items():
+        add("keys", name, tool, GOOD["ASCII"], load(keys), repo_gpgcheck=True)
+    for name, build in {**GOOD_PACKAGES, **SHA1_PACKAGES}.items():
+        add("package", name, build(keys), None, ring, gpgcheck=True)
+    for name, (build, _) in BAD_PACKAGES.items():
+        add("package", name, build(keys), None, ring, gpgcheck=True)
+    for name, build in SHA1_PACKAGES.items():
+        add("sha1 package", name, build(keys), None, ring, gpgcheck=True, allow_sha1=True)
+    mirror.configure(*repos, retries=0)
+    outcome = mirror.sync("--quiet", expect=None)
+
+    def judge(table: str, name: str) -> Case:
+        up = upstreams[f"{table} {name}"]
+        repo_id = up.folder.name
+        lines = [line for line in outcome.stderr.splitlines() if repo_id in line]
+        return Case(up, mirror.published(repo_id), outcome.repos[repo_id], lines)
+
+    return judge
+
+
 def publish(up: Upstream, **packages: bytes) -> None:
     """Publish these packages and no others; no signature."""
     for name, body in packages.items():
@@ -115,7 +189,9 @@ def ask(mirror: Mirror, source: Upstream | str | list[str], *files: bytes, **che
 
 def served(mirror: Mirror) -> Snapshot:
     """Everything below root but mirrorpy's own state."""
-    return {path: entry for path, entry in snapshot(mirror.root).items() if not path.startswith(".")}
+    return {
+        path: entry for path, entry in snapshot(mirror.root).items() if path != "." and not path.startswith(".mirrorpy")
+    }
 
 
 def refused(mirror: Mirror, status: int = 5, *args: str) -> str:
@@ -151,7 +227,15 @@ def _damaged(key: Key, data: bytes) -> bytes:
     return key.sign(data + b"\n")
 
 
+def _of_length(key: Key, data: bytes, remainder: int) -> bytes:
+    """A signature that ends so, in units of three bytes: armour pads what is left."""
+    made = (key.sign(data, "SHA256", f"--sig-notation=pad@example.org={'x' * more}") for more in range(1, 10))
+    return next(signature for signature in made if len(signature) % 3 == remainder)
+
+
 GOOD: dict[str, Sign] = {
+    "without a checksum": lambda keys, data: armoured(_of_length(keys.rsa, data, 0), checked=False),
+    "without a checksum, padded": lambda keys, data: armoured(_of_length(keys.rsa, data, 1), checked=False),
     "ASCII": lambda keys, data: keys.rsa.sign(data, "SHA256", "--armor"),
     "binary": lambda keys, data: keys.rsa.sign(data),
     "SHA-512": lambda keys, data: keys.rsa.sign(data, "SHA512"),
@@ -171,13 +255,11 @@ GOOD: dict[str, Sign] = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_good_signature(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
+def test_a_good_signature(judged: Judge, name: str) -> None:
     """It is published as it was found, beside the repomd.xml that it signs."""
-    up.put(ASC, GOOD[name](keys, (up.folder / REPOMD).read_bytes()))
-    ask(mirror, up, trusted(keys), repo_gpgcheck=True)
-    mirror.sync()
-    assert faults(mirror.published("base")) == []
-    assert (mirror.published("base") / ASC).read_bytes() == (up.folder / ASC).read_bytes()
+    case = judged("repomd", name)
+    case.is_published()
+    assert (case.published / ASC).read_bytes() == (case.upstream.folder / ASC).read_bytes()
 
 
 def _of_a_day(keys: Keys, data: bytes) -> bytes:
@@ -220,14 +302,12 @@ REFUSED: dict[str, tuple[Sign, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_no_good_signature(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
-    """Exit 5, and one line that names the repository, repomd.xml at its URL, and the cause."""
-    make, cause = REFUSED[name]
-    up.put(ASC, make(keys, (up.folder / REPOMD).read_bytes()))
-    ask(mirror, up, trusted(keys), repo_gpgcheck=True)
-    line = refused_first(mirror)
-    assert up.url + REPOMD in line
-    assert cause in line
+def test_no_good_signature(judged: Judge, name: str) -> None:
+    """One line that names the repository, repomd.xml at its URL, and the cause."""
+    case = judged("repomd", name)
+    line = case.is_refused()
+    assert case.upstream.url + REPOMD in line
+    assert REFUSED[name][1] in line
 
 
 def test_no_signature_at_all(up: Upstream, mirror: Mirror, keys: Keys) -> None:
@@ -244,24 +324,42 @@ def test_a_revoked_key(up: Upstream, mirror: Mirror, keys: Keys) -> None:
     assert keys.rsa.id in line
 
 
+def test_a_revoked_subkey(up: Upstream, mirror: Mirror, keys: Keys) -> None:
+    """Its key is as good as before."""
+    key = keys.make("careless <careless@example.org>", "ed25519", "cert")
+    key.add_subkey()
+    sign(up, key)
+    ask(mirror, up, key.public(), repo_gpgcheck=True)
+    mirror.sync("--dry-run")
+    key.revoke_subkey()
+    ask(mirror, up, key.public(), repo_gpgcheck=True)
+    assert "revoked" in refused_first(mirror)
+
+
 def test_an_unknown_key_is_named(up: Upstream, mirror: Mirror, keys: Keys) -> None:
     sign(up, keys.stranger)
     ask(mirror, up, keys.rsa.public(), repo_gpgcheck=True)
     assert keys.stranger.id in refused_first(mirror)
 
 
-@pytest.mark.parametrize("name", ["SHA-1", "SHA-1 of version 3"])
-def test_sha1_where_it_is_allowed(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
-    up.put(ASC, REFUSED[name][0](keys, (up.folder / REPOMD).read_bytes()))
-    ask(mirror, up, trusted(keys), repo_gpgcheck=True, allow_sha1=True)
-    mirror.sync()
+SHA1 = {
+    "SHA-1": True,
+    "SHA-1 of version 3": True,
+    "MD5": False,
+    "over other bytes": False,
+    "unknown": False,
+    "key expired": False,
+    "signature expired": False,
+}
 
 
-@pytest.mark.parametrize("name", ["MD5", "over other bytes", "unknown", "key expired"])
-def test_to_allow_sha1_allows_nothing_else(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
-    up.put(ASC, REFUSED[name][0](keys, (up.folder / REPOMD).read_bytes()))
-    ask(mirror, up, trusted(keys), repo_gpgcheck=True, allow_sha1=True)
-    refused_first(mirror)
+@pytest.mark.parametrize("name", SHA1)
+def test_to_allow_sha1_allows_nothing_else(judged: Judge, name: str) -> None:
+    case = judged("sha1", name)
+    if SHA1[name]:
+        case.is_published()
+    else:
+        case.is_refused()
 
 
 def test_a_bad_signature_on_an_update(up: Upstream, mirror: Mirror, keys: Keys) -> None:
@@ -426,7 +524,7 @@ def test_a_signature_that_is_another_each_time(
 
     def another(_request: object, reply: Any) -> Any:
         body = keys.rsa.sign(b"%d" % next(made))
-        return wrong(body)(None, reply)  # type: ignore[operator,arg-type]
+        return wrong(body)(None, reply)
 
     signed_repo.fail(ASC, another, always=True)
     in_process.fails(5, signed_repo, **checked(tmp_path))
@@ -458,10 +556,8 @@ KEY_FILES: dict[str, Callable[[Keys], bytes]] = {
 
 
 @pytest.mark.parametrize("name", KEY_FILES)
-def test_a_key_file(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
-    sign(up, keys.rsa)
-    ask(mirror, up, KEY_FILES[name](keys), repo_gpgcheck=True)
-    mirror.sync()
+def test_a_key_file(judged: Judge, name: str) -> None:
+    judged("keys", name).is_published()
 
 
 def test_several_key_files(up: Upstream, mirror: Mirror, keys: Keys) -> None:
@@ -487,11 +583,11 @@ NO_KEYS: dict[str, Callable[[Keys], bytes]] = {
 
 
 @pytest.mark.parametrize("name", NO_KEYS)
-def test_no_key_file(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
-    """Exit 2, before anything is asked of upstream; the line names the file."""
-    ask(mirror, up, NO_KEYS[name](keys), repo_gpgcheck=True)
-    shutil.rmtree(up.folder)
-    assert str(mirror.folder / "key-0") in refused_first(mirror, 2)
+def test_no_key_file(judged: Judge, name: str) -> None:
+    """Upstream is not asked; the line names the file."""
+    case = judged("keys", name)
+    assert f"key-{case.upstream.folder.name}" in case.is_refused(2)
+    assert case.report["requests"] == 0
 
 
 def test_one_good_key_file_does_not_make_up_for_another(up: Upstream, mirror: Mirror, keys: Keys) -> None:
@@ -579,8 +675,9 @@ GOOD_PACKAGES: dict[str, Callable[[Keys], bytes]] = {
     "header and all": lambda keys: _tag(_tag(_tool(), RSA_HEADER, keys.rsa), PGP, keys.rsa).bytes,
     "unknown and good": lambda keys: _tag(_tag(_tool(), RSA_HEADER, keys.stranger), PGP, keys.rsa).bytes,
     "good and unknown": lambda keys: _tag(_tag(_tool(), RSA_HEADER, keys.rsa), PGP, keys.stranger).bytes,
-    "rpm 6": lambda keys: _rpm6(_tool(), keys.rsa.sign(_tool().header)),
-    "rpm 6, two": lambda keys: _rpm6(_tool(), keys.stranger.sign(_tool().header), keys.rsa.sign(_tool().header)),
+    "rpm 6": lambda keys: _rpm6(Rpm.of(build_rpm6("tool")), keys.rsa.sign(Rpm.of(build_rpm6("tool")).header)),
+    "tag of rpm 6": lambda keys: _rpm6(_tool(), keys.rsa.sign(_tool().header)),
+    "tag of rpm 6, two": lambda keys: _rpm6(_tool(), keys.stranger.sign(_tool().header), keys.rsa.sign(_tool().header)),
     "without other digests": lambda keys: _tag(Rpm.of(build_rpm("tool")), RSA_HEADER, keys.rsa).bytes,
 }
 SHA1_PACKAGES: dict[str, Callable[[Keys], bytes]] = {
@@ -591,29 +688,22 @@ SHA1_PACKAGES: dict[str, Callable[[Keys], bytes]] = {
 
 
 @pytest.mark.parametrize("name", GOOD_PACKAGES)
-def test_a_package_that_is_well_signed(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
-    publish(up, tool=GOOD_PACKAGES[name](keys))
-    ask(mirror, up, trusted(keys), gpgcheck=True)
-    mirror.sync()
-    assert faults(mirror.published("base")) == []
+def test_a_package_that_is_well_signed(judged: Judge, name: str) -> None:
+    judged("package", name).is_published()
 
 
 @pytest.mark.parametrize("name", SHA1_PACKAGES)
-def test_a_package_that_is_signed_over_sha1(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
+def test_a_package_that_is_signed_over_sha1(judged: Judge, name: str) -> None:
     """The line says how to allow it."""
-    publish(up, tool=SHA1_PACKAGES[name](keys))
-    ask(mirror, up, trusted(keys), gpgcheck=True)
-    assert "allow_sha1" in refused_first(mirror)
-    ask(mirror, up, trusted(keys), gpgcheck=True, allow_sha1=True)
-    mirror.sync()
-    assert faults(mirror.published("base")) == []
+    assert "allow_sha1" in judged("package", name).is_refused()
+    judged("sha1 package", name).is_published()
 
 
 def _payload_changed(package: bytes) -> bytes:
     return package[:-1] + bytes([package[-1] ^ 1])
 
 
-def _dribble(rpm: Rpm, tag: int = 1116) -> Rpm:
+def _dribble(rpm: Rpm, tag: int = UNUSED) -> Rpm:
     """One more entry, which no signature covers; those that there are stay good."""
     count, size = struct.unpack_from(">II", rpm.header, 8)
     end = INTRO_BYTES + ENTRY_BYTES * count
@@ -670,7 +760,7 @@ BAD_PACKAGES: dict[str, tuple[Callable[[Keys], bytes], str]] = {
         ),
         "not made over these bytes",
     ),
-    "payload of old that nothing signs": (lambda keys: _tag(_old_tool(), RSA_HEADER, keys.rsa).bytes, "signed"),
+    "payload of old that nothing signs": (lambda keys: _tag(_old_tool(), RSA_HEADER, keys.rsa).bytes, "payload"),
     "payload cut": (lambda keys: sign_as_fedora(build_rpm("tool"), keys.rsa)[:-100], "payload"),
     "dribble": (lambda keys: _dribble(_tag(_tool(), RSA_HEADER, keys.rsa)).bytes, "covered by no signature"),
     "dribble, all signed": (
@@ -702,14 +792,14 @@ BAD_PACKAGES: dict[str, tuple[Callable[[Keys], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_PACKAGES)
-def test_a_package_that_is_not_well_signed(up: Upstream, mirror: Mirror, keys: Keys, name: str) -> None:
-    """Its checksum is what the metadata says; exit 5, and one line that names repository, package and cause."""
-    make, cause = BAD_PACKAGES[name]
-    publish(up, tool=make(keys))
-    ask(mirror, up, trusted(keys), gpgcheck=True)
-    line = refused_first(mirror)
+def test_a_package_that_is_not_well_signed(judged: Judge, name: str) -> None:
+    """Its checksum is what the metadata says; one line names repository, package and cause."""
+    case = judged("package", name)
+    line = case.is_refused()
     assert TOOL in line
-    assert cause in line
+    assert BAD_PACKAGES[name][1] in line
+    assert case.report["error"]["kind"] == "SignatureError"
+    assert case.report["error"]["href"] == TOOL
 
 
 def test_a_package_of_a_revoked_key(up: Upstream, mirror: Mirror, keys: Keys) -> None:
@@ -867,7 +957,7 @@ def test_a_loss_of_what_is_remembered_costs_a_check(
     mirror.sync()
     gpgv_runs()
     own = mirror.root / ".mirrorpy" / "repos" / "base"
-    for file in own.glob("*" if loss == "all state" else "verdict*"):
+    for file in own.glob("*" if loss == "all state" else "signed"):
         if file.is_file():
             file.unlink()
     publish(up, tool=(up.folder / TOOL).read_bytes(), more=sign_as_fedora(build_rpm("more"), keys.rsa))
@@ -905,12 +995,6 @@ def test_other_repositories_go_on(
     outcome = mirror.sync(expect=5 if failing == "signature" else 2)
     assert [repo["outcome"] for repo in outcome.document["repos"]] == ["failed", "updated"]
     assert faults(mirror.published("free")) == []
-
-
-def test_the_report_says_what_kind_of_error_it_is(up: Upstream, mirror: Mirror, keys: Keys) -> None:
-    ask(mirror, up, keys.rsa.public(), gpgcheck=True)
-    error = mirror.sync(expect=5).repos["base"]["error"]
-    assert (error["kind"], error["href"], error["exit"]) == ("SignatureError", TOOL, 5)
 
 
 # verify

@@ -27,7 +27,8 @@ from junitparser import JUnitXml
 from mirrorpy.cli import main
 from mirrorpy.config import load_config
 from mirrorpy.store.layout import Layout
-from mirrorpy.verify import FindingKind, Settings, Verdict, repair_all, verify_repository
+from mirrorpy.verify import FindingKind, Settings, Verdict, verify_repository
+from mirrorpy.verify.repair import repair_all
 
 from .installation import Mirror
 from .listing import REPOMD, differing, faults, files_below, listing_of, opened, parse_repomd

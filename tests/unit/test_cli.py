@@ -13,10 +13,10 @@ import pytest
 from mirrorpy import __version__
 from mirrorpy.cli import main
 from mirrorpy.cli.status import row
-from mirrorpy.config import load_config
+from mirrorpy.config import load_config, select_repositories
 from mirrorpy.errors import ConfigError
 from mirrorpy.figures import age_text, files_text, size_text
-from mirrorpy.mirror import RepoStatus, select_repositories
+from mirrorpy.mirror import RepoStatus
 from mirrorpy.store.state import RepoState
 
 from .documents import package, primary, record, repomd, sha256

@@ -93,7 +93,7 @@ def test_no_files():
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 47, 48, 49, 100, 10_000])
 def test_any_length(load, length):
-    data = b"\x99" + bytes(length)
+    data = b"\x9a" + length.to_bytes(4, "big") + bytes(length)
     assert load(armoured(data, kind=BLOCK)) == data
 
 
