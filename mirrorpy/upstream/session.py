@@ -150,7 +150,14 @@ def _redirected(response: httpx.Response, url: str) -> str:
         raise FetchError(f"redirects to {redact(location)!r}, which cannot be followed", url=redact(url))
     if scheme == "http" and urlsplit(url).scheme == "https":
         raise FetchError("redirects from https to plain http, which is refused", url=redact(url))
-    return target
+    return _with_login(target, url) if may_share_secrets(url, target) else target
+
+
+def _with_login(target: str, url: str) -> str:
+    """Return a URL of the same host with the user name and password that stood in the one before."""
+    login, mark, _ = urlsplit(url).netloc.rpartition("@")
+    parts = urlsplit(target)
+    return parts._replace(netloc=f"{login}{mark}{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def check_status(response: httpx.Response, url: str) -> None:

@@ -9,10 +9,23 @@ import tempfile
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
 
 from mirrorpy.config.model import Repository
-from mirrorpy.errors import FetchError, MirrorError, NotFound, RepodataError, SignatureError, UpstreamError, redact
+from mirrorpy.errors import (
+    ChecksumMismatch,
+    FetchError,
+    MirrorError,
+    NotFound,
+    RepodataError,
+    SignatureError,
+    UnsafeHref,
+    UpstreamError,
+    UpstreamMoving,
+    redact,
+)
 from mirrorpy.rpmmd.href import INDEX_FILES, quote_href
+from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind, RemoteFile
 from mirrorpy.rpmmd.package import read_package
 from mirrorpy.signatures import check_package
@@ -20,6 +33,7 @@ from mirrorpy.store.incoming import Partial
 from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.report import Failure
 from mirrorpy.upstream import Network, Upstream
+from mirrorpy.upstream.upstream import SIGNATURE_CAP
 from mirrorpy.verify.mirrors import compare_mirrors
 from mirrorpy.verify.pairing import check_pairing
 from mirrorpy.verify.promises import Promises, check_content, read_promises
@@ -34,10 +48,11 @@ if TYPE_CHECKING:
     from mirrorpy.verify.report import Settings
 
 RETRIES = 2
+ATTEMPTS = 3
 FRESH_SECONDS = 3600
 """A cache that keeps repomd.xml for longer serves old states beside new ones."""
-_LISTS = re.compile(r"metalink|mirrorlist|\?")
-_MAX_AGE = re.compile(r"max-age=(\d{1,12})")
+_LIST = re.compile(r"metalink|mirrorlist")
+_MAX_AGE = re.compile(r"(?:s-maxage|max-age)=(\d{1,12})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +68,31 @@ class Depth:
 
 
 def verify_url(url: str, settings: Settings, depth: Depth, demands: Demands, watch: Watch) -> Verdict:
-    """Verify the repository at a URL, or the first one that answers of a mirrorlist or metalink."""
+    """Verify the repository at a URL, or the first good one of a mirrorlist or metalink."""
     name = redact(url)
     began, verdict = time.monotonic(), Verdict(id=name, path=name)
     network = Network(max_parallel_downloads=depth.requests)
-    is_list = bool(_LISTS.search(url))
+    is_list = _is_list(url)
     repo = Repository(
         id=name, path=name, retries=RETRIES, mirrorlist=url if is_list else None, baseurls=() if is_list else (url,)
     )
     upstream = Upstream(repo, network)
     try:
-        upstream.resolve()
-        if depth.all_mirrors:
-            compare_mirrors(upstream, verdict, depth.requests)
-        with tempfile.TemporaryDirectory(prefix="mirrorpy-") as spool:
-            _Walk(upstream, verdict, depth, demands, watch, spool).run()
+        for _ in range(ATTEMPTS):
+            verdict = Verdict(id=name, path=name)
+            upstream.resolve()
+            if depth.all_mirrors:
+                compare_mirrors(upstream, verdict, depth.requests)
+            with tempfile.TemporaryDirectory(prefix="mirrorpy-") as spool:
+                walk = _Walk(upstream, verdict, depth, demands, watch, spool)
+                walk.run()
+            if not verdict.findings or not walk.has_moved():
+                break
+        else:
+            verdict = Verdict(id=name, path=name)
+            raise UpstreamMoving(
+                f"it changed under {ATTEMPTS} attempts", url=name, hint="run again when it has settled"
+            )
     except MirrorError as error:
         verdict.error = Failure.of(error)
     finally:
@@ -75,6 +100,12 @@ def verify_url(url: str, settings: Settings, depth: Depth, demands: Demands, wat
     watch.step(name, None)
     verdict.conclude(settings.fail_on or FOREIGN_KINDS, time.monotonic() - began)
     return verdict
+
+
+def _is_list(url: str) -> bool:
+    """Tell a mirrorlist or metalink from a base URL, by its query or what it is called."""
+    parts = urlsplit(url)
+    return bool(parts.query or _LIST.search(parts.path.rpartition("/")[2]))
 
 
 def _content(record: Record, path: str) -> Iterator[Finding]:
@@ -93,6 +124,11 @@ class _Walk:
     watch: Watch
     spool: str
 
+    base: str = ""
+    """The mirror that is walked."""
+    data: bytes | None = None
+    """Its repomd.xml."""
+
     def run(self) -> None:
         """Read the metadata, then ask for every package.
 
@@ -101,8 +137,10 @@ class _Walk:
         """
         name = self.verdict.id
         self.watch.step(name, "reading metadata")
+        if not self._choose():
+            return
         promises = read_promises(self, self.verdict)
-        if not promises.complete and not promises.files:
+        if not promises.files:
             return
         self._look_at_caching()
         check_pairing(self, self.demands, self.verdict, required=False)
@@ -114,22 +152,71 @@ class _Walk:
         self.watch.step(name, "downloading" if self.depth.deep else "asking for files")
         self.watch.expect(name, len(files), sum(file.size or 0 for file in files))
         for file, findings in unordered(files, lambda file: self._look(file, promises), self.depth.requests):
-            self.watch.land(name)
-            if findings and file.kind is Kind.DELTA and findings[0].kind is FindingKind.MISSING:
-                self.verdict.warnings.append(f"delta RPM {file.path} is not there; clients do without")
-            else:
-                self.verdict.findings += findings
-            if (self.depth.deep or file.kind is Kind.RECORD) and not findings:
-                self.verdict.hashed.count(file.size or 0)
+            self._count(file, findings)
+
+    def has_moved(self) -> bool:
+        """Tell whether upstream published something else meanwhile."""
+        with contextlib.suppress(FetchError, UpstreamError):
+            return (
+                self.upstream.persist(lambda base: self.upstream.read(base, REPOMD_HREF), [self.base]).data != self.data
+            )
+        return False
+
+    def _count(self, file: RemoteFile, findings: list[Finding]) -> None:
+        self.watch.land(self.verdict.id)
+        if findings and file.kind is Kind.DELTA and findings[0].kind is FindingKind.MISSING:
+            self.verdict.warnings.append(f"delta RPM {file.path} is not there; clients do without")
+            return
+        self.verdict.findings += findings
+        if (self.depth.deep or file.kind is Kind.RECORD) and not findings:
+            self.verdict.hashed.count(file.size or 0)
+
+    def _choose(self) -> bool:
+        """Find the mirror to walk: the first with a repomd.xml that a metalink, where there is one, vouches for."""
+        pins = self.upstream.mirrors.pins
+
+        def ask(base: str) -> tuple[str, bytes]:
+            data = self.upstream.read(base, REPOMD_HREF).data or b""
+            if pins and not any(pin.matches(data) for pin in pins):
+                raise ChecksumMismatch("is not a repomd.xml that the metalink vouches for")
+            return base, data
+
+        try:
+            self.base, self.data = self.upstream.persist(ask)
+        except NotFound:
+            self.verdict.add(FindingKind.MISSING, REPOMD_HREF, "is not there")
+            return False
+        except UpstreamError as error:
+            self.verdict.add(FindingKind.METADATA, REPOMD_HREF, error.cause)
+            return False
+        self.upstream.prefer(self.base)
+        return True
 
     # The source of metadata
 
     def read_index(self, path: str) -> bytes | None:
-        """Return repomd.xml or a companion of it."""
+        """Return repomd.xml, or what lies beside it on the same mirror."""
+        if path == REPOMD_HREF:
+            return self.data
         try:
-            return self.upstream.persist(lambda base: self.upstream.read(base, path)).data
+            data = self.upstream.persist(
+                lambda base: self.upstream.read(base, path, cap=SIGNATURE_CAP).data or b"", [self.base]
+            )
         except NotFound:
             return None
+        except UpstreamError as error:
+            self.verdict.add(FindingKind.SIGNATURE, path, error.cause)
+            return None
+        except FetchError as error:
+            self.verdict.warnings.append(f"{path} cannot be had: {error.cause}")
+            return None
+        # Some servers answer everything with a page.
+        return None if data.lstrip()[:1] == b"<" and self._is_page(path) else data
+
+    def _is_page(self, path: str) -> bool:
+        with contextlib.suppress(FetchError):
+            return self.upstream.probe(path).is_page
+        return False
 
     def open_record(self, record: Record) -> BinaryIO | None:
         """Return a record, proved; what is wrong with it is a finding."""
@@ -163,6 +250,9 @@ class _Walk:
         except NotFound as error:
             yield Finding(FindingKind.MISSING, file.path, f"is not there: {error.cause}")
             return
+        except UnsafeHref as error:
+            yield Finding(FindingKind.UNSAFE_HREF, file.path, error.cause)
+            return
         except (FetchError, UpstreamError) as error:
             yield Finding(FindingKind.MISSING, file.path, f"cannot be had: {error.cause}")
             return
@@ -179,7 +269,8 @@ class _Walk:
 
     def _fetch(self, file: RemoteFile) -> tuple[str | None, list[Finding]]:
         """Return where a file lies for now, or what is wrong with it."""
-        partial = Partial(self.spool, file)
+        # A folder of its own: two names of one content would have one place.
+        partial = Partial(tempfile.mkdtemp(dir=self.spool), file)
         try:
             self.upstream.fetch(partial, lambda size: self.watch.receive(self.verdict.id, size))
         except NotFound as error:
@@ -187,7 +278,8 @@ class _Walk:
         except UpstreamError as error:
             return None, [Finding(FindingKind.CHECKSUM, file.path, error.cause)]
         except FetchError as error:
-            return None, [Finding(FindingKind.MISSING, file.path, f"cannot be had: {error.cause}")]
+            kind = FindingKind.SIZE if error.cause.startswith("ended after") else FindingKind.MISSING
+            return None, [Finding(kind, file.path, f"cannot be had: {error.cause}")]
         finally:
             partial.close()
         return partial.path, []
@@ -213,6 +305,7 @@ class _Walk:
         for href in INDEX_FILES[:2]:
             with contextlib.suppress(FetchError, UpstreamError):
                 control = self.upstream.probe(href).cache_control
-                age = _MAX_AGE.search(control)
-                if "immutable" in control or (age and int(age[1]) > FRESH_SECONDS):
+                ages = [int(age) for age in _MAX_AGE.findall(control)]
+                kept = "immutable" in control or max(ages, default=0) > FRESH_SECONDS
+                if kept and "no-cache" not in control and "no-store" not in control:
                     self.verdict.warnings.append(f"{href} may be kept by caches: Cache-Control: {control}")

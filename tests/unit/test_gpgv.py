@@ -1,6 +1,7 @@
 """What gpgv says, and what it does not say: a signature is good by its status lines, whatever else it does."""
 
 import os
+import random
 import stat
 import threading
 import time
@@ -20,6 +21,8 @@ FINGERPRINT = f"{'0' * 24}{ID}"
 NEW = "[GNUPG:] NEWSIG user@example.org"
 CONSIDERED = f"[GNUPG:] KEY_CONSIDERED {FINGERPRINT} 0"
 GOOD = f"[GNUPG:] GOODSIG {ID} User <user@example.org>"
+SIGNATURE = b"\x88\x03sig"
+"""A packet, as far as its first bytes tell."""
 LINE_ENDS = ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\0"]
 """Of these str.splitlines() takes most for the end of a line; gpgv means the first."""
 
@@ -54,7 +57,7 @@ def keys() -> Iterator[Keys]:
         yield made
 
 
-def refused(gpgv: Gpgv, signature: bytes = b"signature", data: bytes = b"data") -> str:
+def refused(gpgv: Gpgv, signature: bytes = SIGNATURE, data: bytes = b"data") -> str:
     """The cause."""
     with pytest.raises(SignatureError) as raised:
         gpgv.check(signature, data)
@@ -68,7 +71,7 @@ def refused(gpgv: Gpgv, signature: bytes = b"signature", data: bytes = b"data") 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 127])
 def test_a_good_signature_whatever_the_exit_status(fake, status):
-    fake(NEW, CONSIDERED, GOOD, valid(), exit=status).check(b"signature", b"data")
+    fake(NEW, CONSIDERED, GOOD, valid(), exit=status).check(SIGNATURE, b"data")
 
 
 @pytest.mark.parametrize("status", [0, 1, 2])
@@ -111,8 +114,8 @@ WEAK = (NEW, GOOD, valid(2))
 @pytest.mark.parametrize("other", [BAD, UNKNOWN, EXPIRED, WEAK, ("[GNUPG:] NODATA 4",)])
 def test_one_good_signature_is_enough(fake, other):
     good = (NEW, GOOD, valid())
-    fake(*other, *good, exit=1).check(b"signature", b"data")
-    fake(*good, *other[0:0], *(other if other[0] == NEW else ()), exit=1).check(b"signature", b"data")
+    fake(*other, *good, exit=1).check(SIGNATURE, b"data")
+    fake(*good, *other[0:0], *(other if other[0] == NEW else ()), exit=1).check(SIGNATURE, b"data")
 
 
 @pytest.mark.parametrize("others", [(BAD, UNKNOWN), (UNKNOWN, EXPIRED), (WEAK, BAD), (EXPIRED, EXPIRED, WEAK)])
@@ -123,12 +126,12 @@ def test_several_that_are_not_good_are_no_good_one(fake, others):
 @pytest.mark.parametrize("algorithm", [8, 9, 10, 11, 12, 14])
 @pytest.mark.parametrize("allow", [True, False])
 def test_strong_digests(fake, algorithm, allow):
-    fake(NEW, GOOD, valid(algorithm), allow_sha1=allow).check(b"signature", b"data")
+    fake(NEW, GOOD, valid(algorithm), allow_sha1=allow).check(SIGNATURE, b"data")
 
 
 def test_sha1(fake):
     assert "allow_sha1" in refused(fake(NEW, GOOD, valid(2)))
-    fake(NEW, GOOD, valid(2), allow_sha1=True).check(b"signature", b"data")
+    fake(NEW, GOOD, valid(2), allow_sha1=True).check(SIGNATURE, b"data")
 
 
 @pytest.mark.parametrize("algorithm", [1, 3])
@@ -151,7 +154,7 @@ def test_what_a_user_is_called_is_no_line(fake, end):
 
 
 def test_bytes_that_are_no_text(fake):
-    fake(script=f"cat >/dev/null; printf '\\377\\376\\n{NEW}\\n{GOOD}\\377\\n{valid()}\\n'").check(b"s", b"d")
+    fake(script=f"cat >/dev/null; printf '\\377\\376\\n{NEW}\\n{GOOD}\\377\\n{valid()}\\n'").check(SIGNATURE, b"d")
 
 
 # The program
@@ -176,7 +179,7 @@ def test_a_gpgv_that_crashes_says_nothing_good(fake, script):
 
 def test_a_gpgv_that_reads_nothing(fake):
     """A pipe would break; it is a file."""
-    fake(script=f"echo '{NEW}'; echo '{GOOD}'; echo '{valid()}'").check(b"s", b"d" * 10_000_000)
+    fake(script=f"echo '{NEW}'; echo '{GOOD}'; echo '{valid()}'").check(SIGNATURE, b"d" * 10_000_000)
 
 
 def test_a_gpgv_that_hangs(fake, monkeypatch, tmp_path):
@@ -185,7 +188,7 @@ def test_a_gpgv_that_hangs(fake, monkeypatch, tmp_path):
     gpgv = fake(script=f"echo $$ >{tmp_path}/pid; exec sleep 60")
     began = time.monotonic()
     with pytest.raises(LocalError, match="gpgv"):
-        gpgv.check(b"signature", b"data")
+        gpgv.check(SIGNATURE, b"data")
     assert time.monotonic() - began < 10
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
@@ -194,21 +197,21 @@ def test_a_gpgv_that_hangs(fake, monkeypatch, tmp_path):
 def test_a_gpgv_that_hangs_after_a_good_word(fake, monkeypatch):
     monkeypatch.setattr("mirrorpy.signatures.gpgv.SECONDS", 0.3)
     with pytest.raises(LocalError):
-        fake(script=f"echo '{NEW}'; echo '{GOOD}'; echo '{valid()}'; exec sleep 60").check(b"s", b"d")
+        fake(script=f"echo '{NEW}'; echo '{GOOD}'; echo '{valid()}'; exec sleep 60").check(SIGNATURE, b"d")
 
 
 def test_a_gpgv_that_is_gone_by_now(fake, tmp_path):
     gpgv = fake(NEW, GOOD, valid())
     (tmp_path / "bin" / "gpgv").unlink()
     with pytest.raises(LocalError, match="gpgv"):
-        gpgv.check(b"signature", b"data")
+        gpgv.check(SIGNATURE, b"data")
 
 
 def test_a_gpgv_that_may_not_be_run(fake, tmp_path):
     gpgv = fake(NEW, GOOD, valid())
     (tmp_path / "bin" / "gpgv").chmod(0o644)
     with pytest.raises(LocalError, match="gpgv"):
-        gpgv.check(b"signature", b"data")
+        gpgv.check(SIGNATURE, b"data")
 
 
 def test_no_gpgv(monkeypatch, tmp_path):
@@ -226,7 +229,7 @@ def test_gpgv2_will_do(fake, tmp_path, monkeypatch):
     (tmp_path / "bin" / "gpgv2").write_text(
         (tmp_path / "bin" / "gpgv2").read_text().replace("cat ", f"{tmp_path}/bin/cat ")
     )
-    Gpgv(Keyring(b"")).check(b"signature", b"data")
+    Gpgv(Keyring(b"")).check(SIGNATURE, b"data")
 
 
 def test_what_is_trusted_has_a_name(fake):
@@ -241,10 +244,10 @@ def test_what_is_trusted_has_a_name(fake):
 
 def test_no_descriptors_are_left(fake):
     gpgv = fake(NEW, GOOD, valid())
-    gpgv.check(b"signature", b"data")
+    gpgv.check(SIGNATURE, b"data")
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(20):
-        gpgv.check(b"signature", b"data")
+        gpgv.check(SIGNATURE, b"data")
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -264,9 +267,32 @@ def test_a_file_is_read_from_where_it_stands(tmp_path, keys):
     with (tmp_path / "file").open("rb") as file:
         os.lseek(file.fileno(), 14, os.SEEK_SET)
         gpgv.check(keys.rsa.sign(b"signed" * 100_000), file)
+        os.lseek(file.fileno(), 14, os.SEEK_SET)
+        several = (keys.stranger.sign(b"x"), keys.rsa.sign(b"bad"), keys.rsa.sign(b"signed" * 100_000))
+        gpgv.check(b"".join(several), file)
         os.lseek(file.fileno(), 13, os.SEEK_SET)
         with pytest.raises(SignatureError):
             gpgv.check(keys.rsa.sign(b"signed" * 100_000), file)
+
+
+@pytest.mark.parametrize("bad", range(3))
+@pytest.mark.parametrize("form", ["binary", "ASCII", "ASCII each"])
+def test_one_good_signature_among_bad_ones(tmp_path, keys, bad, form):
+    """gpgv by itself stops at the first that is bad."""
+    signatures = [keys.rsa.sign(b"other data")] * 2
+    signatures.insert(bad, keys.ed25519.sign(b"data"))
+    data = {"binary": b"".join(signatures), "ASCII": armoured(*signatures)}.get(form)
+    gpgv = real(tmp_path, keys.rsa.public(), keys.ed25519.public())
+    gpgv.check(data or b"\n".join(map(armoured, signatures)), b"data")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_noise_is_no_signature(fake, seed, tmp_path):
+    """Whatever lengths it claims: it ends, and soon."""
+    gpgv = fake(script=f"echo run >>{tmp_path}/runs")
+    refused(gpgv, b"\x88" + random.Random(seed).randbytes(2000))
+    refused(gpgv, bytes([0xC2, 0x00] * 1000))
+    assert len((tmp_path / "runs").read_text().splitlines()) <= 40
 
 
 @pytest.mark.parametrize("size", [0, 1, 5_000_000])
