@@ -102,8 +102,10 @@ class Package:
         )
 
 
-def read_package(file: BinaryIO) -> Package:
+def read_package(file: BinaryIO, *, strict: bool = True) -> Package:
     """Read the front of an RPM, from the file's current position, which has to be its beginning.
+
+    Not strict, the data of entries is looked at only where it is asked for: enough to know what it is called.
 
     Raises:
         RepodataError: It is no RPM, or one that rpm would refuse.
@@ -112,12 +114,12 @@ def read_package(file: BinaryIO) -> Package:
     if len(lead) < LEAD_BYTES or not lead.startswith(LEAD_MAGIC):
         raise RepodataError("is no RPM")
     signature, length = _read_header(
-        file, "signature header", MAX_SIGNATURE_ENTRIES, MAX_SIGNATURE_DATA, SIGNATURE_REGION
+        file, "signature header", MAX_SIGNATURE_ENTRIES, MAX_SIGNATURE_DATA, SIGNATURE_REGION, strict=strict
     )
     padding = -length % 8
     _exactly(file, padding, "signature header")
     header_at = LEAD_BYTES + length + padding
-    header, length = _read_header(file, "header", MAX_ENTRIES, MAX_DATA, REGION)
+    header, length = _read_header(file, "header", MAX_ENTRIES, MAX_DATA, REGION, strict=strict)
     if stray := SIGNATURE_TAGS & header.entries.keys():
         raise RepodataError(f"header has the tag {min(stray)}, which only a signature header may have")
     return Package(signature, header, header_at, header_at + length)
@@ -134,7 +136,9 @@ def _exactly(file: BinaryIO, size: int, what: str) -> bytes:
     return bytes(data)
 
 
-def _read_header(file: BinaryIO, what: str, max_entries: int, max_data: int, region: int) -> tuple[Header, int]:
+def _read_header(
+    file: BinaryIO, what: str, max_entries: int, max_data: int, region: int, *, strict: bool
+) -> tuple[Header, int]:
     """Return a header and its length in bytes."""
     intro = _exactly(file, INTRO_BYTES, what)
     if not intro.startswith(HEADER_MAGIC[:4]):
@@ -148,7 +152,12 @@ def _read_header(file: BinaryIO, what: str, max_entries: int, max_data: int, reg
     entries: dict[int, tuple[int, int, int]] = {}
     end = 0
     for tag, kind, offset, number in rows[1:] if rows[0][0] == region else rows:
-        if offset < end or (end := offset + _length(kind, data, offset, number)) > size or offset % _ALIGN.get(kind, 1):
+        if strict:
+            lies = offset < end or (end := offset + _length(kind, data, offset, number)) > size
+            lies = lies or bool(offset % _ALIGN.get(kind, 1))
+        else:
+            lies = not 0 <= offset < size
+        if lies:
             raise RepodataError(f"{what} has an entry that lies wrongly, tag {tag}")
         if tag in entries or tag in (REGION, SIGNATURE_REGION):
             raise RepodataError(f"{what} has the tag {tag} twice, or where it has no place")

@@ -147,7 +147,7 @@ def _name(file: BinaryIO, job: Job) -> Iterator[Finding]:
         return
     file.seek(0)
     try:
-        nevra = read_package(file).nevra
+        nevra = read_package(file, strict=False).nevra
     except RepodataError as error:
         yield Finding(FindingKind.HEADER, job.file.path, error.cause)
         return
