@@ -1,5 +1,7 @@
 """What a cron job hears and leaves: lines, exit statuses, modes; test_independent has one repository's."""
 
+import contextlib
+import fcntl
 import os
 import socket
 import stat
@@ -103,6 +105,22 @@ def test_a_run_beside_another_does_what_is_not_locked(upstream: Make, nginx: Ser
     assert faults(mirror.published("free")) == []
     assert (first.communicate(timeout=60), first.returncode) == (("", ""), 0)
     assert faults(mirror.published("slow")) == []
+
+
+def test_a_run_that_finds_all_locked_says_one_line(upstream: Make, mirror: Mirror) -> None:
+    """Not one for each repository: cron would mail them all."""
+    names = ["one", "two", "three"]
+    for name in names:
+        upstream(name).publish()
+    mirror.configure(*({"id": name, "baseurl": upstream(name).url} for name in names))
+    assert mirror.run("sync", "--quiet").returncode == 0
+    with contextlib.ExitStack() as held:
+        for name in names:
+            lock = held.enter_context((mirror.root / ".mirrorpy" / "repos" / name / "lock").open())
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        done = mirror.run("sync", "--quiet")
+    assert (done.returncode, done.stdout) == (7, "")
+    assert done.stderr == "mirrorpy: one, two, three are held by another run\n"
 
 
 def test_a_closed_umask_closes_nothing(upstream: Make, mirror: Mirror) -> None:
