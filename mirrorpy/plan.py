@@ -93,6 +93,10 @@ def collect(promised: Iterable[RemoteFile]) -> dict[str, RemoteFile]:
         other = files.setdefault(path, file)
         if other is not file and other.checksum != file.checksum:
             raise RepodataError(f"is promised as {other.checksum} and as {file.checksum}", href=path)
+        if other.kind is not file.kind:
+            raise RepodataError(
+                f"is promised as a {other.kind.name.lower()} and as a {file.kind.name.lower()}", href=path
+            )
     check_tree(files)
     return files
 

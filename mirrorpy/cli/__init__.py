@@ -14,7 +14,7 @@ from mirrorpy import __version__
 from mirrorpy.cli import emit, init, prune, serve, status, sync, verify
 from mirrorpy.cli.logs import set_up_logs
 from mirrorpy.config import find_config, load_config
-from mirrorpy.errors import LocalError, MirrorError
+from mirrorpy.errors import LocalError, MirrorError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 128 + signal.SIGPIPE
         logger.error("standard output: %s", error.strerror)
         return LocalError.exit_status
+    except Exception as error:  # a fault of ours has its own status, and is no damage found
+        logger.error("unexpected %s: %s; please report this, with -v", type(error).__name__, one_line(str(error)))
+        logger.info("it happened here", exc_info=True)
+        return MirrorError.exit_status
     except _Ended as ended:
         logger.error("ended by %s%s", signal.Signals(ended.number).name, args.when_ended)
         return 128 + ended.number

@@ -13,7 +13,7 @@ import subprocess
 from typing import TYPE_CHECKING, BinaryIO
 
 from mirrorpy.errors import ConfigError, LocalError, SignatureError
-from mirrorpy.signatures.armour import iter_blocks, packet_length
+from mirrorpy.signatures.armour import iter_blocks, packet_length, packet_type
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SECONDS = 300
 MAX_SIGNATURES = 8
+SIGNATURE, MAX_SIGNATURE = 2, 16_384
+"""The type of a packet, and its bytes at most."""
 """Of one document that are tried; each costs a process."""
 SHA1, WEAK = "2", {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 """Hash algorithms by their OpenPGP numbers (RFC 9580, 9.5)."""
@@ -67,6 +69,8 @@ class Gpgv:
             if reason is None:
                 return
             reasons.append(reason)
+        if not reasons:
+            raise SignatureError("its signature is no signature")
         raise SignatureError(f"its signature {next((said for said in reasons if said != _NONE), _NONE)}")
 
     @staticmethod
@@ -78,9 +82,11 @@ class Gpgv:
             at = 0
             while at < len(data) and len(found) < MAX_SIGNATURES:
                 length = packet_length(data, at)
-                found.append(data[at : at + length])
+                # Anything else gpgv would unpack, however much it is.
+                if packet_type(data[at]) == SIGNATURE and length <= MAX_SIGNATURE:
+                    found.append(data[at : at + length])
                 at += length
-        return found or [signature]
+        return found
 
     def _judge(self, signature: bytes, data: bytes | BinaryIO) -> str | None:
         """Say why one signature is not good; None if it is."""
@@ -139,6 +145,8 @@ class Gpgv:
                     timeout=SECONDS,
                     check=False,
                 )
+        except subprocess.TimeoutExpired as error:
+            raise SignatureError(f"its signature keeps gpgv busy for more than {SECONDS} seconds") from error
         except (OSError, subprocess.SubprocessError) as error:
             raise LocalError(f"gpgv cannot be run: {error}") from error
         return done.stdout.decode("utf-8", "replace")

@@ -29,14 +29,15 @@ def recall(published: Generation | None, state: RepoState, repo: Repository, now
     """Return what is published, as its own repomd.xml tells it; only the validators come from the state."""
     data = published.read(REPOMD_HREF) if published else None
     if published is None or data is None:
-        return Known()
+        return Known(timestamp=state.timestamp if published and state.generation == published.name else 0)
     current = state.generation == published.name
     if current and state.repomd_sha256 not in (None, hashlib.sha256(data).hexdigest()):
-        return Known()
+        # Damaged here; an older state is none the less older.
+        return Known(timestamp=state.timestamp)
     try:
         timestamp = known_timestamp(parse_repomd(data), now)
     except UpstreamError:
-        return Known()
+        return Known(timestamp=state.timestamp if current else 0)
     signed = published.read(INDEX_FILES[1]) is not None
     if not current or state.fingerprint != repo.fingerprint:
         return Known(data, timestamp, signed=signed)

@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import FetchError, SignatureError
+from mirrorpy.errors import FetchError, LocalError, SignatureError
 from mirrorpy.rpmmd.href import INDEX_FILES
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.signatures import Demands, check_package
@@ -93,17 +93,22 @@ class Signed:
             return []
         gpgv, bad = self.demands.packages, {}
         self._good = read_verdicts(own.verdicts, gpgv.id)
-        keys = {path: pool.key(file.checksum) for path, file in plan.files.items() if file.kind is Kind.PACKAGE}
-        keys |= {entry.path: entry.key for entry in plan.carried if entry.kind is Kind.PACKAGE}
+        keys = {path: pool.key(file.checksum) for path, file in plan.files.items() if _is_package(path, file.kind)}
+        keys |= {entry.path: entry.key for entry in plan.carried if _is_package(entry.path, entry.kind)}
 
         def work(item: tuple[str, Checksum | None]) -> tuple[str, Checksum | None, SignatureError | None]:
             path, key = item
             try:
-                if key is not None:
-                    check_package(pool.path(key), gpgv)
+                if key is None:
+                    raise SignatureError("cannot be checked: what it should be is not known any more")
+                check_package(pool.path(key), gpgv)
             except SignatureError as error:
                 error.href = path
                 return path, key, error
+            except LocalError as error:
+                if path in plan.files:
+                    raise
+                return path, key, SignatureError(f"cannot be checked: {error.cause}", href=path)
             return path, key, None
 
         todo = [(path, key) for path, key in keys.items() if str(key) not in self._good]
@@ -124,6 +129,11 @@ def _has_other(snapshot: Snapshot, upstream: Upstream) -> bool:
     with contextlib.suppress(FetchError):
         read_indexes(upstream, snapshot)
     return snapshot.indexes != before
+
+
+def _is_package(path: str, kind: Kind) -> bool:
+    """Tell whether clients could install a file, whatever the metadata calls it."""
+    return kind is Kind.PACKAGE or path.endswith(".rpm")
 
 
 def _judge(plan: Plan, bad: dict[str, SignatureError]) -> list[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FLOOR_WINDOW = 30.0
 """Seconds over which `minrate` is measured, as librepo's low-speed time."""
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
 
 class Sink(Protocol):
@@ -140,8 +140,8 @@ class Transfer:
             sink.restart()
         length = response.headers.get("Content-Length", "")
         size = sink.file.size
-        if size is not None and length.isdigit() and int(length) != size:
-            raise ChecksumMismatch(f"is announced with {length} bytes instead of the promised {size}")
+        if size is not None and length.isdigit() and (len(length) > 19 or int(length) != size):
+            raise ChecksumMismatch(f"is announced with {length[:20]} bytes instead of the promised {size}")
         self._remember(response, url)
         return True
 

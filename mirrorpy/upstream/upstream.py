@@ -134,10 +134,13 @@ class Upstream:
         def ask(base: str) -> Answer:
             url = f"{base.rstrip('/')}/{href}" if quoted else file_url(base, href, location_base)
             try:
-                return self._ask(url, "HEAD", {})
+                answer = self._ask(url, "HEAD", {})
             except FetchError as error:
                 if error.status not in _HEAD_REFUSED:
                     raise
+            else:
+                if answer.size is not None:
+                    return answer
             return self._ask(url, "GET", {"Range": "bytes=0-0"})
 
         return self.persist(ask)
@@ -147,7 +150,7 @@ class Upstream:
             total = response.headers.get("Content-Range", "").rpartition("/")[2]
             length = total or response.headers.get("Content-Length", "")
             return Answer(
-                size=int(length) if length.isascii() and length.isdigit() else None,
+                size=int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None,
                 is_page=response.headers.get("Content-Type", "").lower().startswith(("text/html", "application/xhtml")),
                 cache_control=response.headers.get("Cache-Control", "").lower(),
             )

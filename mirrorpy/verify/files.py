@@ -34,6 +34,8 @@ class Folder:
     """A repository on disk."""
 
     path: str
+    ours: bool = False
+    """Whether mirrorpy published it: then nothing in it is a link, and no repository lies within another."""
 
     def open(self, name: str) -> BinaryIO:
         """Open a regular file; nothing else is waited for.
@@ -41,7 +43,9 @@ class Folder:
         Raises:
             OSError: It is not there, cannot be read, or is no regular file.
         """
-        descriptor = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(
+            f"{self.path}/{name}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (os.O_NOFOLLOW if self.ours else 0)
+        )
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(0, "is no regular file")
@@ -129,7 +133,7 @@ class Inspector:
         if digest != promised.checksum.value:
             message = f"has {promised.checksum.algorithm} {digest} instead of {promised.checksum.value}"
             yield Finding(FindingKind.CHECKSUM, promised.path, message)
-        elif promised.kind is Kind.PACKAGE:
+        elif promised.kind is Kind.PACKAGE or promised.path.endswith(".rpm"):
             yield from _name(file, job)
             yield from self._signature(file, job)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
@@ -65,9 +66,14 @@ def _attempt(
     if published is None:
         verdict.add(FindingKind.MISSING, "", "nothing is published")
         return verdict, True
-    proofs = read_proofs(own.proofs)
+    if not published.known:
+        verdict.warnings.append(
+            "its list of files is lost or damaged: retired ones cannot be told; a sync makes it anew"
+        )
+    remembered = _proofs_file(own, demands)
+    proofs = read_proofs(remembered)
     try:
-        _examine(Folder(published.folder), verdict, settings, watch, demands, _beside(published), proofs)
+        _examine(Folder(published.folder, ours=True), verdict, settings, watch, demands, _beside(published), proofs)
     except LocalError:
         if published_generation(place, own) == published:
             raise
@@ -75,8 +81,13 @@ def _attempt(
     _forgive(verdict, read_state(own.state).missing)
     if verdict.findings and published_generation(place, own) != published:
         return verdict, False
-    _keep_proofs(own, proofs, verdict)
+    _keep_proofs(remembered, proofs, verdict)
     return verdict, True
+
+
+def _proofs_file(own: RepoLayout, demands: Demands) -> str:
+    """Return where proofs are kept: what was proved without these demands is not proved with them."""
+    return f"{own.proofs}-{hashlib.sha256(demands.trust.encode()).hexdigest()[:8]}" if demands.trust else own.proofs
 
 
 def _forgive(verdict: Verdict, missing: Collection[str]) -> None:
@@ -95,12 +106,13 @@ def _beside(published: Generation) -> list[Entry]:
 
 def verify_folder(path: str, settings: Settings, demands: Demands, watch: Watch) -> Verdict:
     """Verify any folder that holds a repository."""
-    began, verdict = time.monotonic(), Verdict(id=path, path=path)
+    shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+    began, verdict = time.monotonic(), Verdict(id=shown, path=shown)
     try:
         _examine(Folder(path), verdict, settings, watch, demands, [], {})
     except MirrorError as error:
         verdict.error = Failure.of(error)
-    watch.step(path, None)
+    watch.step(shown, None)
     verdict.conclude(settings.fail_on or FOREIGN_KINDS, time.monotonic() - began)
     return verdict
 
@@ -119,23 +131,27 @@ def _examine(
     watch.step(name, "reading metadata")
     verdict.retired = sum(entry.retired is not None for entry in beside)
     promises = read_promises(folder, verdict)
-    check_pairing(folder, demands, verdict, required=bool(beside))
+    check_pairing(folder, demands, verdict, required=folder.ours)
     verdict.files, verdict.bytes = len(promises.files), sum(file.size or 0 for file in promises.files.values())
     jobs = _jobs(promises, beside, proofs, settings, now)
     watch.step(name, "looking at files" if settings.quick else "hashing")
     watch.expect(name, len(jobs), sum(job.file.size or 0 for job in jobs))
     inspector = Inspector(folder, settings, demands.packages, lambda size: watch.receive(name, size))
     seen: dict[str, int] = {}
+    bad: set[str] = set()
     for done in unordered(jobs, inspector.look, settings.jobs):
         watch.land(name)
         _count(done, verdict, settings)
         checksum = str(done.job.file.checksum)
+        if done.findings:
+            bad.add(checksum)
         if done.hashed and not done.findings:
             seen[checksum] = int(now)
         elif not done.findings and checksum in proofs:
             seen.setdefault(checksum, proofs[checksum])
     proofs.clear()
-    proofs.update(seen)
+    # One checksum may stand for several files.
+    proofs.update((checksum, at) for checksum, at in seen.items() if checksum not in bad)
     _find_orphans(folder, promises, beside, verdict)
 
 
@@ -170,11 +186,11 @@ def _count(done: Done, verdict: Verdict, settings: Settings) -> None:
         verdict.warnings.append(f"delta RPM {done.job.file.path} is not there; clients do without")
 
 
-def _keep_proofs(own: RepoLayout, proofs: dict[str, int], verdict: Verdict) -> None:
+def _keep_proofs(path: str, proofs: dict[str, int], verdict: Verdict) -> None:
     """Remember, as far as the user who verifies may; it costs a hashing otherwise."""
     if verdict.hashed.files:
         try:
-            write_proofs(own.proofs, proofs)
+            write_proofs(path, proofs)
         except LocalError as error:
             logger.info("%s: what was hashed is not remembered: %s", verdict.id, error.message)
 
@@ -186,7 +202,7 @@ def _find_orphans(folder: Folder, promises: Promises, beside: list[Entry], verdi
         return
     known = {*promises.files, *INDEX_FILES, *(entry.path for entry in beside)}
     try:
-        for path in iter_orphans(folder.path, known):
+        for path in iter_orphans(folder.path, known, skip_repositories=not folder.ours):
             shown = os.fsencode(path).decode("utf-8", "backslashreplace")
             verdict.add(FindingKind.ORPHAN, shown, "is named by nothing")
     except OSError as error:

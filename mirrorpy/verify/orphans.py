@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
 
-def iter_orphans(folder: str, known: Container[str]) -> Iterator[str]:
-    """Yield the paths below a folder that are not known; links are not followed, repositories inside are left out.
+def iter_orphans(folder: str, known: Container[str], *, skip_repositories: bool) -> Iterator[str]:
+    """Yield the paths below a folder that are not known; links are not followed, repositories inside may be skipped.
 
     Raises:
         OSError: A folder cannot be listed.
@@ -26,5 +26,5 @@ def iter_orphans(folder: str, known: Container[str]) -> Iterator[str]:
                 if not entry.is_dir(follow_symlinks=False):
                     if path not in known:
                         yield path
-                elif not os.path.exists(f"{entry.path}/{REPOMD_HREF}"):
+                elif not skip_repositories or not os.path.exists(f"{entry.path}/{REPOMD_HREF}"):
                     below.append(f"{path}/")

@@ -132,4 +132,8 @@ def _promise(promises: Promises, file: RemoteFile, verdict: Verdict) -> bool:
     if other.checksum != file.checksum:
         verdict.add(FindingKind.DUPLICATE, file.path, f"is promised as {other.checksum} and as {file.checksum}")
         return False
+    if other.kind is not file.kind:
+        kinds = f"a {other.kind.name.lower()} and as a {file.kind.name.lower()}"
+        verdict.add(FindingKind.DUPLICATE, file.path, f"is promised as {kinds}")
+        return False
     return True

@@ -13,9 +13,11 @@ from mirrorpy.errors import LocalError
 from mirrorpy.store.generation import published_generation
 from mirrorpy.store.layout import Layout
 from mirrorpy.store.pool import Pool
+from mirrorpy.store.state import read_state
 from mirrorpy.sync import Claims, Options, sweep_pool, sync_repository
 from mirrorpy.upstream import Network
 from mirrorpy.verify.folder import verify_repository
+from mirrorpy.verify.report import FindingKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,7 +46,13 @@ def repair_all(config: Config, verdicts: Sequence[Verdict], settings: Settings, 
             report = sync_repository(repo, layout, network, DISTRUST, claims=Claims(), watch=watch)
             verdict = mended[repo.id] = verify_repository(repo, layout, replace(settings, deadline=None), watch)
             before = damaged[repo.id].findings if repo.id in damaged else []
-            verdict.repaired = [finding for finding in before if finding not in verdict.findings]
+            gone = set(read_state(layout.repo(repo.id).state).missing)
+            lost = [found.path for found in before if found.path in gone and found.kind is not FindingKind.MISSING]
+            for path in dict.fromkeys(lost):
+                verdict.add(FindingKind.MISSING, path, "was damaged, and upstream does not have it any more")
+            verdict.conclude(frozenset(verdict.fail_on), verdict.seconds)
+            left = set(verdict.findings) | {found for found in before if found.path in gone}
+            verdict.repaired = [finding for finding in before if finding not in left]
             if report.error:
                 verdict.warnings.append(f"not repaired: {report.error.message}")
     finally:

@@ -775,7 +775,7 @@ def test_a_record_without_end(verify: Verify, up: Upstream, kind: str) -> None:
 def test_a_package_without_end(verify: Verify, up: Upstream) -> None:
     with ill(up.folder, ALPHA) as (url, handler):
         assert verify(url).found == []
-        assert handler.sent == 0
+        assert handler.sent < BOUNDED
         assert verify("--deep", url).found == [(CHECKSUM, ALPHA)]
     assert handler.sent < BOUNDED
 

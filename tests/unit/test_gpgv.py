@@ -183,11 +183,11 @@ def test_a_gpgv_that_reads_nothing(fake):
 
 
 def test_a_gpgv_that_hangs(fake, monkeypatch, tmp_path):
-    """It is ended; that it does not answer is no verdict on the signature."""
+    """It is ended, and the signature is not good: an hour of every sync is not for upstream to take."""
     monkeypatch.setattr("mirrorpy.signatures.gpgv.SECONDS", 0.3)
     gpgv = fake(script=f"echo $$ >{tmp_path}/pid; exec sleep 60")
     began = time.monotonic()
-    with pytest.raises(LocalError, match="gpgv"):
+    with pytest.raises(SignatureError, match="gpgv"):
         gpgv.check(SIGNATURE, b"data")
     assert time.monotonic() - began < 10
     with pytest.raises(ProcessLookupError):
@@ -196,7 +196,7 @@ def test_a_gpgv_that_hangs(fake, monkeypatch, tmp_path):
 
 def test_a_gpgv_that_hangs_after_a_good_word(fake, monkeypatch):
     monkeypatch.setattr("mirrorpy.signatures.gpgv.SECONDS", 0.3)
-    with pytest.raises(LocalError):
+    with pytest.raises(SignatureError):
         fake(script=f"echo '{NEW}'; echo '{GOOD}'; echo '{valid()}'; exec sleep 60").check(SIGNATURE, b"d")
 
 
