@@ -37,26 +37,54 @@ def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
         published = published_generation(place, own)
         indexes = read_indexes_of(published) if published else None
         if published is not None and indexes is not None and _retirement_due(published, repo.grace, now):
-            publish_entries(
-                lambda: (
-                    entry
-                    for entry in published.entries()
-                    if entry.kind is not Kind.INDEX and (entry.retired is None or entry.due(repo.grace) > now)
-                ),
-                indexes,
-                place,
-                layout,
-                own,
-                Pool(layout),
-                published,
-                now,
-            )
-            state = read_state(own.state)
-            current = published_generation(place, own)
-            state.generation = current.name if current else None
-            with translated("cannot write"):
-                write_state(own.state, state)
+            _republish(repo, layout, published, indexes, now)
         return drop_superseded(layout, place, own, repo.keep)
+
+
+def republish_repository(repo: Repository, layout: Layout, now: float) -> bool:
+    """Publish once more what is published, out of the pool; False where the pool has not every file, proved whole.
+
+    Raises:
+        LockHeld: A sync is under way.
+        LocalError: This machine refuses.
+    """
+    own, place = layout.repo(repo.id), layout.place(repo.path)
+    with lock_repository(own.lock), share_pool(layout):
+        published = published_generation(place, own)
+        indexes = read_indexes_of(published) if published else None
+        if published is None or indexes is None:
+            return False
+        pool = Pool(layout, trust=False)
+        files = (entry for entry in published.entries() if entry.kind is not Kind.INDEX)
+        if not all(entry.key is not None and pool.holds(entry.key, entry.size) for entry in files):
+            return False
+        _republish(repo, layout, published, indexes, now)
+        drop_superseded(layout, place, own, repo.keep)
+        return True
+
+
+def _republish(repo: Repository, layout: Layout, published: Generation, indexes: dict[str, bytes], now: float) -> None:
+    """Switch to a new generation of the published one's files, without those past their grace."""
+    own, place = layout.repo(repo.id), layout.place(repo.path)
+    publish_entries(
+        lambda: (
+            entry
+            for entry in published.entries()
+            if entry.kind is not Kind.INDEX and (entry.retired is None or entry.due(repo.grace) > now)
+        ),
+        indexes,
+        place,
+        layout,
+        own,
+        Pool(layout),
+        published,
+        now,
+    )
+    state = read_state(own.state)
+    current = published_generation(place, own)
+    state.generation = current.name if current else None
+    with translated("cannot write"):
+        write_state(own.state, state)
 
 
 def _has_work(place: Place, own: RepoLayout, repo: Repository, now: float) -> bool:

@@ -6,15 +6,18 @@ what is here, takes what is damaged out of the pool, brings it anew, and switche
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import LocalError
+from mirrorpy.errors import LocalError, MirrorError
 from mirrorpy.store.generation import published_generation
 from mirrorpy.store.layout import Layout
 from mirrorpy.store.pool import Pool
 from mirrorpy.store.state import read_state
 from mirrorpy.sync import Claims, Options, sweep_pool, sync_repository
+from mirrorpy.sync.prune import republish_repository
 from mirrorpy.upstream import Network
 from mirrorpy.verify.folder import verify_repository
 from mirrorpy.verify.report import FindingKind
@@ -44,6 +47,8 @@ def repair_all(config: Config, verdicts: Sequence[Verdict], settings: Settings, 
         for repo in affected:
             _discard(layout, keys)
             report = sync_repository(repo, layout, network, DISTRUST, claims=Claims(), watch=watch)
+            if report.error is not None:
+                _republish(repo, layout)
             verdict = mended[repo.id] = verify_repository(repo, layout, replace(settings, deadline=None), watch)
             before = damaged[repo.id].findings if repo.id in damaged else []
             gone = set(read_state(layout.repo(repo.id).state).missing)
@@ -53,12 +58,18 @@ def repair_all(config: Config, verdicts: Sequence[Verdict], settings: Settings, 
             verdict.conclude(frozenset(verdict.fail_on), verdict.seconds)
             left = set(verdict.findings) | {found for found in before if found.path in gone}
             verdict.repaired = [finding for finding in before if finding not in left]
-            if report.error:
+            if report.error and verdict.findings:
                 verdict.warnings.append(f"not repaired: {report.error.message}")
     finally:
         network.close()
     _sweep(layout, mended.values())
     return [mended.pop(verdict.id, verdict) for verdict in verdicts] + list(mended.values())
+
+
+def _republish(repo: Repository, layout: Layout) -> None:
+    """Do without upstream, where another repository's repair brought all that was damaged."""
+    with contextlib.suppress(MirrorError):
+        republish_repository(repo, layout, time.time())
 
 
 def _discard(layout: Layout, keys: set[Checksum]) -> None:

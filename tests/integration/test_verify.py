@@ -949,6 +949,38 @@ def test_all_who_share_the_file_are_mended(verify: Verify, copy: Mirror, whole: 
     assert verify("--config", copy.config).exit == 0
 
 
+def test_who_shares_the_file_needs_no_upstream(verify: Verify, mirror: Mirror, whole: Path, nginx: Serve) -> None:
+    """What one repository's repair brought mends the other, though its own upstream cannot be asked."""
+    server = nginx(whole.parent)
+    one, two = {"id": "one", "baseurl": whole.as_uri()}, {"id": "two", "baseurl": f"{server.url}{whole.name}"}
+    mirror.configure(one, two, retries=0)
+    mirror.sync()
+    server.stop()
+    damage("bit flipped", mirror.published("one"))
+    said = verify("--config", mirror.config, "--repair")
+    assert (said.exit, "not repaired" in said.err) == (0, False)
+    assert same_tree(mirror, "two", whole)
+
+
+def test_a_repair_does_not_go_back(verify: Verify, mirror: Mirror, upstream: Callable[[str], Upstream]) -> None:
+    """An upstream that is older than what is published is refused, whatever byte of that is damaged."""
+    up = upstream("up")
+    up.add("one")
+    up.publish()
+    older = shutil.copytree(up.folder, mirror.folder / "older")
+    up.add("two")
+    up.publish()
+    mirror.configure({"id": "base", "baseurl": up.url})
+    mirror.sync()
+    mirror.configure({"id": "base", "baseurl": older.as_uri()})
+    repomd = mirror.published("base") / "repodata" / "repomd.xml"
+    text = repomd.read_bytes()
+    repomd.chmod(0o644)
+    repomd.write_bytes(text.replace(b"<revision>1", b"<revision>2"))
+    assert verify("--config", mirror.config, "--repair").exit == 1
+    assert (mirror.published("base") / "Packages" / "two-1.0-1.noarch.rpm").is_file()
+
+
 def test_only_what_is_damaged_is_fetched(verify: Verify, mirror: Mirror, whole: Path, nginx: Serve) -> None:
     """Over HTTP: the damaged package, and repomd.xml to know that it is still wanted."""
     server = nginx(whole.parent)

@@ -224,6 +224,16 @@ def test_shrink_counts_packages_that_upstream_had_and_nothing_else():
 # Promises that contradict each other
 
 
+@pytest.mark.parametrize("kind", [Kind.RECORD, Kind.DELTA])
+@pytest.mark.parametrize("first", [True, False])
+def test_one_path_has_one_kind(kind, first):
+    """A package that is promised as metadata too would pass for that, and its signature would not be asked for."""
+    package = RemoteFile("a.rpm", sha256("a"), 1, Kind.PACKAGE)
+    other = RemoteFile("a.rpm", sha256("a"), 1, kind)
+    with pytest.raises(RepodataError, match="and as a"):
+        collect([package, other] if first else [other, package])
+
+
 def test_collect_keeps_order_and_one_of_each_path():
     a, same = remote("a"), remote("./a", "a")
     assert list(collect([remote("b"), a, same])) == ["b", "a"]
