@@ -1062,7 +1062,17 @@ def test_repair_takes_upstreams_newer_state(verify: Verify, upstream: Make, mirr
     assert differing(files_below(made.folder), made.folder, mirror.published("one")) == []
 
 
-@pytest.mark.parametrize("name", ["bit flipped", "removed", "primary edited", "repomd.xml removed"])
+@pytest.mark.parametrize("name", ["removed", "primary edited"])
+def test_what_the_pool_still_has_needs_no_upstream(verify: Verify, copy: Mirror, whole: Path, name: str) -> None:
+    """The published file is another than the pool's by then, or none."""
+    damage(name, copy.published("one"))
+    configure(copy, "http://127.0.0.1:9/")
+    said = verify("--config", copy.config, "--repair", "--format=json", "one")
+    assert (said.exit, said.repos["one"]["outcome"], said.repos["one"]["warnings"]) == (0, "whole", [])
+    assert same_tree(copy, "one", whole)
+
+
+@pytest.mark.parametrize("name", ["bit flipped", "repomd.xml removed"])
 def test_upstream_that_cannot_be_reached(verify: Verify, copy: Mirror, whole: Path, name: str) -> None:
     """The finding stays, a warning says why, and what was published stays published."""
     base = copy.published("one")
