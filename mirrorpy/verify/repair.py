@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mirrorpy.sync.report import Watch
     from mirrorpy.verify.report import Settings, Verdict
 
+LOCAL = (FindingKind.MISSING, FindingKind.SIZE, FindingKind.CHECKSUM, FindingKind.ORPHAN)
+"""What may be wrong here alone."""
 DISTRUST = Options(checksum=True, rebuild=True)
 
 
@@ -47,10 +49,10 @@ def repair_all(config: Config, verdicts: Sequence[Verdict], settings: Settings, 
         for repo in affected:
             _discard(layout, keys)
             report = sync_repository(repo, layout, network, DISTRUST, claims=Claims(), watch=watch)
-            if report.error is not None:
+            before = damaged[repo.id].findings if repo.id in damaged else []
+            if report.error is not None and (not before or any(found.kind in LOCAL for found in before)):
                 _republish(repo, layout)
             verdict = mended[repo.id] = verify_repository(repo, layout, replace(settings, deadline=None), watch)
-            before = damaged[repo.id].findings if repo.id in damaged else []
             gone = set(read_state(layout.repo(repo.id).state).missing)
             lost = [found.path for found in before if found.path in gone and found.kind is not FindingKind.MISSING]
             for path in dict.fromkeys(lost):
