@@ -1,6 +1,11 @@
-"""Numbers as people read them."""
+"""Numbers and times as text."""
 
 from __future__ import annotations
+
+import time
+
+LAST_DATE = 253_402_300_799
+"""The last second of the year 9999: no later one can be written."""
 
 
 def size_text(size: float) -> str:
@@ -23,3 +28,8 @@ def age_text(seconds: float) -> str:
 def files_text(count: int) -> str:
     """Return a count of files."""
     return f"{count:,} file{'' if count == 1 else 's'}"
+
+
+def utc_text(seconds: float) -> str:
+    """Return a time since the epoch as machines read it (RFC 3339)."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(seconds, LAST_DATE)))

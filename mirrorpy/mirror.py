@@ -9,27 +9,22 @@ from typing import TYPE_CHECKING
 
 from mirrorpy import __version__
 from mirrorpy.errors import ConfigError, LocalError, MirrorError
+from mirrorpy.figures import utc_text
 from mirrorpy.store.generation import Freed, list_generations
 from mirrorpy.store.layout import Layout
 from mirrorpy.store.state import RepoState, known_repositories, read_state
-from mirrorpy.sync import (
-    Claims,
-    Failure,
-    Moved,
-    RepoReport,
-    forget_repository,
-    prune_repository,
-    sweep_pool,
-    sync_repository,
-)
+from mirrorpy.sync.claims import Claims
 from mirrorpy.sync.parallel import unordered
+from mirrorpy.sync.prune import forget_repository, prune_repository, sweep_pool
+from mirrorpy.sync.report import Failure, Moved, RepoReport
+from mirrorpy.sync.story import sync_repository
 from mirrorpy.upstream import Network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mirrorpy.config import Config, Repository
-    from mirrorpy.sync import Options, Watch
+    from mirrorpy.sync.report import Options, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +81,7 @@ def sync_all(
     def work(repo: Repository) -> RepoReport:
         return sync_repository(repo, layout, net, options, claims=claims, watch=watch)
 
-    report = RunReport(started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    report = RunReport(started=utc_text(time.time()))
     try:
         done = {found.id: found for found in unordered(repos, work, min(config.max_parallel_repos, len(repos)))}
     finally:

@@ -81,6 +81,15 @@ class Plan:
         return sum(file.size or 0 for file in self.fetch)
 
 
+def conflict(one: RemoteFile, other: RemoteFile) -> str | None:
+    """Say why one path cannot be both; None if it can."""
+    if one.checksum != other.checksum:
+        return f"is promised as {one.checksum} and as {other.checksum}"
+    if one.kind is not other.kind:
+        return f"is promised as a {one.kind.name.lower()} and as a {other.kind.name.lower()}"
+    return None
+
+
 def collect(promised: Iterable[RemoteFile]) -> dict[str, RemoteFile]:
     """Arrange promised files by path.
 
@@ -91,12 +100,8 @@ def collect(promised: Iterable[RemoteFile]) -> dict[str, RemoteFile]:
     for file in promised:
         path = file.path
         other = files.setdefault(path, file)
-        if other is not file and other.checksum != file.checksum:
-            raise RepodataError(f"is promised as {other.checksum} and as {file.checksum}", href=path)
-        if other.kind is not file.kind:
-            raise RepodataError(
-                f"is promised as a {other.kind.name.lower()} and as a {file.kind.name.lower()}", href=path
-            )
+        if other is not file and (why := conflict(other, file)):
+            raise RepodataError(why, href=path)
     check_tree(files)
     return files
 

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     set_up_logs(args.log_format, verbose=args.verbose, quiet=args.quiet)
     try:
         _listen_for_signals()
-        status_code: int = args.run(*(_config(args) if args.configured else ()), args)
+        status_code: int = args.run(_config(args), args) if args.configured else args.run(args)
         sys.stdout.flush()
     except MirrorError as error:
         logger.error("%s", error.message)
@@ -68,9 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status_code
 
 
-def _config(args: argparse.Namespace) -> tuple[Config]:
+def _config(args: argparse.Namespace) -> Config:
     # Secrets and certificates are for who speaks to an upstream.
-    return (load_config(find_config(args.config, os.environ), os.environ if args.online else None),)
+    return load_config(find_config(args.config, os.environ), os.environ if args.online else None)
 
 
 def _listen_for_signals() -> None:

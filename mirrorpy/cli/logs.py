@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 
 import msgspec
+
+from mirrorpy.figures import utc_text
 
 
 class _Text(logging.Formatter):
@@ -21,7 +22,7 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One object a line."""
         line = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
+            "time": utc_text(record.created),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }

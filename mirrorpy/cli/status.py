@@ -10,7 +10,7 @@ import msgspec
 
 from mirrorpy.config import select_repositories
 from mirrorpy.errors import one_line
-from mirrorpy.figures import age_text, size_text
+from mirrorpy.figures import age_text, size_text, utc_text
 
 if TYPE_CHECKING:
     import argparse
@@ -75,7 +75,7 @@ def row(line: RepoStatus, now: float) -> tuple[str, ...]:
 
 
 def _utc(seconds: float) -> str | None:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else None
+    return utc_text(seconds) if seconds else None
 
 
 def document(line: RepoStatus, now: float) -> dict[str, object]:

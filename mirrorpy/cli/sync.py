@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mirrorpy.config import Config
     from mirrorpy.mirror import RunReport
-    from mirrorpy.sync import RepoReport
+    from mirrorpy.sync.report import RepoReport
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from mirrorpy.cli.watch import watch_for
 from mirrorpy.config import find_config, load_config, select_repositories
 from mirrorpy.config.quantity import Duration
 from mirrorpy.errors import ConfigError, one_line, redact
-from mirrorpy.figures import files_text, size_text
+from mirrorpy.figures import files_text, size_text, utc_text
 from mirrorpy.rpmmd.mirrors import SCHEMES
 from mirrorpy.signatures import Demands, Gpgv, load_keyring
 from mirrorpy.store.layout import Layout
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mirrorpy.config import Config, Repository
-    from mirrorpy.sync import Watch
+    from mirrorpy.sync.report import Watch
     from mirrorpy.verify import Verdict
 
 FORMATS = ("text", "json", "junit")
@@ -113,7 +113,12 @@ class _Targets:
 
 
 def _over_http(
-    args: argparse.Namespace, targets: _Targets, verdicts: list[Verdict], settings: Settings, watch: Watch
+    args: argparse.Namespace,
+    targets: _Targets,
+    verdicts: list[Verdict],
+    settings: Settings,
+    demands: Demands,
+    watch: Watch,
 ) -> list[Verdict]:
     """Do what needs a network: repair what was found, verify URLs."""
     from mirrorpy.verify.remote import Depth, verify_url  # noqa: PLC0415  # with it comes all that speaks HTTP
@@ -122,7 +127,7 @@ def _over_http(
     if args.repair and targets.config is not None:
         verdicts = repair_all(targets.config, verdicts, settings, watch)
     depth = Depth(deep=args.deep, all_mirrors=args.all_mirrors, requests=args.jobs or 8)
-    return verdicts + [verify_url(url, settings, depth, _demands(args), watch) for url in targets.urls]
+    return verdicts + [verify_url(url, settings, depth, demands, watch) for url in targets.urls]
 
 
 def _demands(args: argparse.Namespace) -> Demands:
@@ -155,7 +160,7 @@ def _jobs(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Verify, and tell what was found."""
-    began, started = time.monotonic(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    began, started = time.monotonic(), utc_text(time.time())
     settings = Settings(
         quick=args.quick,
         jobs=args.jobs or os.cpu_count() or 1,
@@ -166,9 +171,10 @@ def run(args: argparse.Namespace) -> int:
     targets = _Targets.of(args)
     with watch_for(args) as watch:
         verdicts = [verify_repository(repo, targets.layout, settings, watch) for repo in targets.repos]
-        verdicts += [verify_folder(folder, settings, _demands(args), watch) for folder in targets.folders]
+        demands = _demands(args) if targets.folders or targets.urls else Demands()
+        verdicts += [verify_folder(folder, settings, demands, watch) for folder in targets.folders]
         if args.repair or targets.urls:
-            verdicts = _over_http(args, targets, verdicts, settings, watch)
+            verdicts = _over_http(args, targets, verdicts, settings, demands, watch)
     code = _exit(verdicts)
     if args.json or args.format == "json":
         document = {

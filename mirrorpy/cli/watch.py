@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import argparse
 
-    from mirrorpy.sync import Watch
+    from mirrorpy.sync.report import Watch
 
 
 class _Nobody:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirrorpy.config.load import parse_config
+from mirrorpy.config.resolve import folders_above
 from mirrorpy.config.starter import converted
 from mirrorpy.errors import ConfigError
 
@@ -42,17 +43,12 @@ class Acceptance:
         for repo in repos:
             self._ids.add(repo.id)
             self._paths.add(repo.path)
-            self._folders |= _above(repo.path)
+            self._folders.update(folders_above(repo.path))
         return None
 
     def _clash(self, repo: Repository) -> str | None:
         if repo.id in self._ids:
             return f"the id {repo.id!r} is taken by another section"
-        if repo.path in self._paths | self._folders or _above(repo.path) & self._paths:
+        if repo.path in self._paths | self._folders or not self._paths.isdisjoint(folders_above(repo.path)):
             return f"its path {repo.path!r} lies inside that of another section, or around it"
         return None
-
-
-def _above(path: str) -> set[str]:
-    parts = path.split("/")
-    return {"/".join(parts[:depth]) for depth in range(1, len(parts))}

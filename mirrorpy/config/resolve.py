@@ -183,7 +183,12 @@ def _nested(repos: list[Repository]) -> Iterator[tuple[Repository, Repository]]:
             yield by_path[repo.path], repo
         by_path.setdefault(repo.path, repo)
     for repo in repos:
-        parts = repo.path.split("/")
-        for depth in range(1, len(parts)):
-            if outer := by_path.get("/".join(parts[:depth])):
+        for folder in folders_above(repo.path):
+            if outer := by_path.get(folder):
                 yield outer, repo
+
+
+def folders_above(path: str) -> list[str]:
+    """Return every folder that a path lies in, the outermost first."""
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]

@@ -18,15 +18,13 @@ from mirrorpy.config.repo_files import count_titles, read_sections
 from mirrorpy.config.resolve import check_url
 from mirrorpy.config.variables import expand_conditions, with_parts
 from mirrorpy.errors import one_line, redact
-from mirrorpy.rpmmd.mirrors import expand
+from mirrorpy.rpmmd.mirrors import CLIENT_VARIABLES, VARIABLE, expand, variables_in
 
 if TYPE_CHECKING:
     import configparser
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SOURCES = ("metalink", "mirrorlist", "baseurl")
-KEPT = ("releasever", "basearch")
-"""Variables that stay variables even with one value: the next release is one more."""
 SAME = ("username", "password", "user_agent", *CERTIFICATES)
 """Keys that mean the same to mirrorpy."""
 CHECKS = ("gpgcheck", "repo_gpgcheck")
@@ -42,7 +40,6 @@ REASONS = {
     "throttle": "mirrorpy's throttle counts for the whole run",
 }
 REASONS |= dict.fromkeys(("excludepkgs", "exclude", "includepkg"), REASONS["includepkgs"])
-VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
 MAX_ID = 100
 _TRUE, _FALSE = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 _ENV = re.compile(r"\$\{\w+\}", re.ASCII)
@@ -121,11 +118,6 @@ NUMBERS: dict[str, Callable[[str], object]] = {"retries": _retries, "timeout": _
 """Keys that mean the same, and how they are read; dnf's `retries=0`, for ever, is none of mirrorpy's."""
 
 
-def _others(text: str, known: Mapping[str, str]) -> bool:
-    """Tell whether there are variables beside the known ones."""
-    return any((match[1] or match[2]) not in known for match in VARIABLE.finditer(text))
-
-
 class _NotTaken(Exception):
     """A section cannot be taken; says why."""
 
@@ -147,7 +139,8 @@ class _Converter:
         except _NotTaken as why:
             self.complaints[:] = [f"not taken: {why}"]
             return None
-        kept = [name for name in used if name in KEPT or len(self._variables[name]) > 1]
+        # A client's own stay variables even with one value: the next release is one more.
+        kept = [name for name in used if name in CLIENT_VARIABLES or len(self._variables[name]) > 1]
         single = {name: self._variables[name][0] for name in used if name not in kept}
         urls = [expand(url, single) for url in urls]
         entry = Entry(self._place(kept) | {source: urls[0] if len(urls) == 1 else urls}, variables=tuple(kept))
@@ -183,11 +176,11 @@ class _Converter:
         """Return the variables in the URLs, those that stay variables first."""
         if odd := next((url for url in urls if "$" in VARIABLE.sub("", url)), None):
             raise _NotTaken(f"{redact(odd)} has a $ that begins no variable")
-        names = dict.fromkeys(match[1] or match[2] for url in urls for match in VARIABLE.finditer(url))
+        names = dict.fromkeys(name for url in urls for name in variables_in(url))
         for name in names:
             if name not in self._variables:
                 raise _NotTaken(f"what ${name} stands for is not known here; give --var {name}=VALUE")
-        return sorted(names, key=lambda name: KEPT.index(name) if name in KEPT else len(KEPT))
+        return sorted(names, key=lambda name: (*CLIENT_VARIABLES, name).index(name))
 
     def _drop(self, key: str, why: str) -> None:
         self.complaints.append(f"{key}: not taken: {why}")
@@ -250,7 +243,7 @@ class _Converter:
         single = {name: values[0] for name, values in self._variables.items() if len(values) == 1}
         for word in re.split(r"[\s,]+", self._keys.get("gpgkey", "")):
             key = expand(word, single | inside)
-            if not key.isprintable() or VARIABLE.sub("", key).count("$") or _others(key, inside):
+            if not key.isprintable() or "$" in VARIABLE.sub("", key) or set(variables_in(key)) - inside.keys():
                 self._drop("gpgkey", "it has a variable or a control character in it; name the file")
                 entry.comments.append(f"gpgkey: {one_line(redact(key))}")
             elif key.lower().startswith("file:///"):

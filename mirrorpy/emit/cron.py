@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from typing import TYPE_CHECKING
 
 from mirrorpy.emit.times import crontab_fields
-from mirrorpy.emit.words import HEADER, plain
-from mirrorpy.errors import ConfigError
+from mirrorpy.emit.words import HEADER, plain, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?", re.ASCII)
-
-
-def check_user(user: str) -> str:
-    """Return a user's name.
-
-    Raises:
-        ConfigError: It is none.
-    """
-    if not _USER.fullmatch(user):
-        raise ConfigError(f"--user {user!r} is no name of a user")
-    return user
 
 
 def _mailto(address: str) -> str:
@@ -40,7 +25,7 @@ def cron_file(command: Sequence[str], at: str, user: str, mailto: str) -> str:
     line = " ".join(shlex.quote(plain(word, "the command's word", "cron")) for word in command)
     # To cron, a bare percent sign ends the command, and a backslash is one only where it stands twice.
     line = line.replace("\\", "\\\\").replace("%", "\\%")
-    jobs = [f"{fields} {check_user(user)} {line}" for fields in crontab_fields(at)]
+    jobs = [f"{fields} {user_name(user)} {line}" for fields in crontab_fields(at)]
     return "\n".join(
         [
             HEADER.format("cron"),

@@ -11,20 +11,19 @@ from urllib.parse import quote, urlsplit
 
 from mirrorpy.emit.words import HEADER
 from mirrorpy.errors import ConfigError, redact
-from mirrorpy.rpmmd.mirrors import expand
+from mirrorpy.rpmmd.mirrors import CLIENT_VARIABLES, VARIABLE, expand, variables_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mirrorpy.config import Repository
 
-FOLDED = ("releasever", "basearch")
-"""Variables that every client knows of itself."""
 EXPIRE = "1h"
 """A mirror in the same network is asked cheaply; 48 hours, dnf's default, is longer than most keep what they drop."""
 _URL = re.compile(r"(https?|ftp|file)://([^\s,?#\"'\\\\]*)", re.IGNORECASE)
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
-_FOLDED_IN_ID = re.compile(rf"[-._:+]?\$(?:\{{(?:{'|'.join(FOLDED)})\}}|(?:{'|'.join(FOLDED)})(?!\w))", re.ASCII)
+_FOLDED_IN_ID = re.compile(
+    rf"[-._:+]?\$(?:\{{(?:{'|'.join(CLIENT_VARIABLES)})\}}|(?:{'|'.join(CLIENT_VARIABLES)})(?!\w))", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ def fold(repos: Sequence[Repository]) -> list[Section]:
     """Return the sections of repositories, in their order, each id once."""
     families: dict[tuple[str, str, tuple[str, ...]], list[Repository]] = defaultdict(list)
     for repo in repos:
-        others = {name: value for name, value in repo.vars if name not in FOLDED}
+        others = {name: value for name, value in repo.vars if name not in CLIENT_VARIABLES}
         family = (expand(repo.id_template, others), expand(repo.path_template, others), repo.gpgkey)
         families[family].append(repo)
     found = [_section(template, path, members) for (template, path, _), members in families.items()]
@@ -72,14 +71,16 @@ def _distinct(sections: list[Section]) -> list[Section]:
 
 def _section(template: str, path: str, members: Sequence[Repository]) -> Section:
     short = _FOLDED_IN_ID.sub("", template).lstrip("-._:+")
-    inside = {match[1] or match[2] for match in _VARIABLE.finditer(path)}
+    inside = variables_in(path)
     return Section(
         id=(short or members[0].id).replace("+", "-"),
-        name=_VARIABLE.sub(_reference, template),
-        path="/".join(quote(part, safe="${}") for part in _VARIABLE.sub(_reference, path).split("/")),
+        name=VARIABLE.sub(_reference, template),
+        path="/".join(quote(part, safe="${}") for part in VARIABLE.sub(_reference, path).split("/")),
         gpgkey=members[0].gpgkey,
         values=tuple(
-            (name, tuple(dict.fromkeys(dict(repo.vars)[name] for repo in members))) for name in FOLDED if name in inside
+            (name, tuple(dict.fromkeys(dict(repo.vars)[name] for repo in members)))
+            for name in CLIENT_VARIABLES
+            if name in inside
         ),
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirrorpy.emit.cron import check_user
 from mirrorpy.emit.times import parse_times
-from mirrorpy.emit.words import HEADER, plain, quoted
+from mirrorpy.emit.words import HEADER, plain, quoted, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +78,7 @@ def systemd_units(command: Sequence[str], root: Path, at: str, user: str | None)
         "mirrorpy.service": SERVICE.format(
             header=header,
             command=" ".join(_word(word).replace("$", "$$") for word in command),
-            user="" if user is None else f"User={check_user(user)}\n",
+            user="" if user is None else f"User={user_name(user)}\n",
             root=_word(str(root)),
         ),
         "mirrorpy.timer": TIMER.format(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HOST = re.compile(r"[^\W_](?:[\w.-]*[^\W_])?")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\$?", re.ASCII)
 HEADER = "# Made by `mirrorpy emit {}`."
 
 
@@ -46,8 +47,21 @@ def host_name(text: str) -> str:
     Raises:
         ConfigError: It is none.
     """
-    if not _HOST.fullmatch(text):
-        raise ConfigError(f"--server-name {text!r} is no name of a host")
+    return _matching(_HOST, text, "--server-name", "host")
+
+
+def user_name(text: str) -> str:
+    """Return the name of a user.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    return _matching(_USER, text, "--user", "user")
+
+
+def _matching(pattern: re.Pattern[str], text: str, option: str, what: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ConfigError(f"{option} {text!r} is no name of a {what}")
     return text
 
 

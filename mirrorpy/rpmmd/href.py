@@ -19,6 +19,7 @@ MAX_HREF = 2048
 MAX_DEPTH = 64
 RESERVED = ".mirrorpy"
 INDEX_FILES = ("repodata/repomd.xml", "repodata/repomd.xml.asc", "repodata/repomd.xml.key")
+SIGNATURE_HREF = INDEX_FILES[1]
 _INDEX_FOLDERS = tuple(f"{name}/" for name in INDEX_FILES)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

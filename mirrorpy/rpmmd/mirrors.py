@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 REPOMD_HREF = "repodata/repomd.xml"
 SCHEMES = ("https://", "http://", "file://")
 MAX_MIRRORS = 500
+VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
+"""One of yum's variables."""
+CLIENT_VARIABLES = ("releasever", "basearch")
+"""Those that every client knows of itself."""
 _XML_STARTS = (
     b"<?xml",
     b"<metalink",
@@ -98,7 +102,12 @@ def expand(url: str, variables: Mapping[str, str]) -> str:
         unknown = f"${{{name}}}" if url[match.end() : match.end() + 1] == "$" else match[0]
         return variables.get(name, unknown)
 
-    return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, url, flags=re.ASCII)
+    return VARIABLE.sub(value, url)
+
+
+def variables_in(text: str) -> list[str]:
+    """Return the names of the variables in a text, each once, in order."""
+    return list(dict.fromkeys(match[1] or match[2] for match in VARIABLE.finditer(text)))
 
 
 def parse_metalink(data: bytes) -> MirrorList:

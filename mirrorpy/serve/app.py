@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
+from mirrorpy.figures import LAST_DATE
 from mirrorpy.rpmmd.freshness import ASK, cache_control
 from mirrorpy.rpmmd.media import media_type
 from mirrorpy.serve.site import Found, Refused
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from mirrorpy.serve.site import Site
 
 METHODS = ("GET", "HEAD")
-LAST_DATE = 253_402_300_799
-"""The year 9999 is the last that HTTP can write."""
 _SAFE = {"X-Content-Type-Options": "nosniff"}
 _PAGE = {
     **_SAFE,

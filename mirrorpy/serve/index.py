@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
-from mirrorpy.figures import age_text, size_text
+from mirrorpy.figures import age_text, size_text, utc_text
 from mirrorpy.store.state import RepoState, read_state
 
 if TYPE_CHECKING:
@@ -123,9 +123,8 @@ def _listing(path: str, entries: Iterable[Entry]) -> Iterator[str]:
 def _time(seconds: float) -> str:
     if seconds <= 0:
         return "-"
-    moment = time.gmtime(min(seconds, 253_402_300_799))
-    machine, human = time.strftime("%Y-%m-%dT%H:%M:%SZ", moment), time.strftime("%Y-%m-%d %H:%M", moment)
-    return f'<time datetime="{machine}">{human}</time>'
+    machine = utc_text(seconds)
+    return f'<time datetime="{machine}">{machine[:16].replace("T", " ")}</time>'
 
 
 def _text(text: str) -> str:

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 SECONDS = 300
 MAX_SIGNATURES = 8
+"""Of one document that are tried; each costs a process."""
 SIGNATURE, MAX_SIGNATURE = 2, 16_384
 """The type of a packet, and its bytes at most."""
-"""Of one document that are tried; each costs a process."""
 SHA1, WEAK = "2", {"1": "MD5", "2": "SHA-1", "3": "RIPEMD-160"}
 """Hash algorithms by their OpenPGP numbers (RFC 9580, 9.5)."""
 STRONG = frozenset({"8", "9", "10", "11", "12", "14"})
+_NONE = "is none that gpgv knows"
 _PREFIX = "[GNUPG:] "
 _REASONS = {
     "BADSIG": "was not made over these bytes",
@@ -150,9 +151,6 @@ class Gpgv:
         except (OSError, subprocess.SubprocessError) as error:
             raise LocalError(f"gpgv cannot be run: {error}") from error
         return done.stdout.decode("utf-8", "replace")
-
-
-_NONE = "is none that gpgv knows"
 
 
 def _memory(data: bytes) -> FileIO:

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError, RepodataError, SignatureError
+from mirrorpy.rpmmd.digest import hash_from
 from mirrorpy.rpmmd.model import new_hash
 from mirrorpy.rpmmd.package import (
     DSA_HEADER,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from mirrorpy.signatures.gpgv import Gpgv
 
-BLOCK = 1024 * 1024
 ALGORITHMS = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
 """Hashes by their OpenPGP numbers, which rpm uses too."""
 SHA256 = 8
@@ -96,20 +96,12 @@ def _check_payload(file: BinaryIO, package: Package) -> bool:
     # Packages of format 6 do not say; rpm takes it for SHA-256.
     number = package.header.number(PAYLOAD_DIGEST_ALGORITHM) or SHA256
     algorithm = ALGORITHMS.get(number) if promised is not None else None
-    if algorithm is not None and _hash_from(file, package.payload_at, algorithm) != promised:
+    if algorithm is not None and hash_from(file.fileno(), package.payload_at, algorithm) != [promised]:
         raise SignatureError("its payload has another digest than its header says")
     md5 = package.signature.binary(MD5)
-    if md5 is not None and _hash_from(file, package.header_at, "md5") != md5.hex():
+    if md5 is not None and hash_from(file.fileno(), package.header_at, "md5") != [md5.hex()]:
         raise SignatureError("it has another md5 than it says")
     return promised is not None and number in STRONG_PAYLOAD
-
-
-def _hash_from(file: BinaryIO, start: int, algorithm: str) -> str:
-    file.seek(start)
-    digest = new_hash(algorithm)
-    while block := file.read(BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _check_signatures(file: BinaryIO, package: Package, gpgv: Gpgv, *, covered: bool) -> None:

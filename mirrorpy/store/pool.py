@@ -14,7 +14,8 @@ import stat
 import threading
 from typing import TYPE_CHECKING
 
-from mirrorpy.rpmmd.model import Checksum, RemoteFile, new_hash
+from mirrorpy.rpmmd.digest import hash_from
+from mirrorpy.rpmmd.model import Checksum, RemoteFile
 from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders, translated
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 KEY_ALGORITHM = "sha256"
 UNFINISHED = ".new-"
-_BLOCK = 1024 * 1024
 
 
 def hash_file(path: str, *algorithms: str) -> list[str]:
@@ -33,16 +33,11 @@ def hash_file(path: str, *algorithms: str) -> list[str]:
     Raises:
         OSError: It cannot be read, or is no regular file.
     """
-    digests = [new_hash(algorithm) for algorithm in algorithms]
-    buffer = memoryview(bytearray(_BLOCK))
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb", buffering=0) as file:
+    with open(descriptor, "rb", buffering=0):
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "is no regular file", path)
-        while count := file.readinto(buffer):
-            for digest in digests:
-                digest.update(buffer[:count])
-    return [digest.hexdigest() for digest in digests]
+        return hash_from(descriptor, 0, *algorithms)
 
 
 def file_size(path: str) -> int | None:

@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError, MirrorError, UpstreamError, redact
-from mirrorpy.rpmmd.href import INDEX_FILES
+from mirrorpy.rpmmd.href import SIGNATURE_HREF
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.repomd import parse_repomd
 from mirrorpy.store.durable import translated
@@ -38,7 +38,7 @@ def recall(published: Generation | None, state: RepoState, repo: Repository, now
         timestamp = known_timestamp(parse_repomd(data), now)
     except UpstreamError:
         return Known(timestamp=state.timestamp if current else 0)
-    signed = published.read(INDEX_FILES[1]) is not None
+    signed = published.read(SIGNATURE_HREF) is not None
     if not current or state.fingerprint != repo.fingerprint:
         return Known(data, timestamp, signed=signed)
     return Known(data, timestamp, state.upstream, state.etag, state.last_modified, signed)

@@ -39,7 +39,7 @@ class Shortfall:
         """
         if not outcome.failures:
             return
-        if has_moved(self._upstream, snapshot):
+        if has_moved(self._upstream, snapshot.base, snapshot.data):
             raise Restart
         fatal = [error for file, error in outcome.failures if not self._does_without(file, error, snapshot)]
         if fatal:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import FetchError, LocalError, SignatureError
-from mirrorpy.rpmmd.href import INDEX_FILES
+from mirrorpy.rpmmd.href import SIGNATURE_HREF
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.signatures import Demands, check_package
 from mirrorpy.store.durable import translated
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mirrorpy.sync.snapshot import Snapshot
     from mirrorpy.upstream import Upstream
 
-SIGNATURE = INDEX_FILES[1]
 MAX_PAIRS = 3
 logger = logging.getLogger(__name__)
 
@@ -36,7 +35,6 @@ class Signed:
 
     repo_id: str
     demands: Demands
-    _good: set[str] = field(default_factory=set)
     _pairs: int = 0
     """How often repomd.xml and its signature were of two states."""
 
@@ -48,7 +46,7 @@ class Signed:
         """
         if self.demands.repomd is None:
             return
-        signature = snapshot.indexes.get(SIGNATURE)
+        signature = snapshot.indexes.get(SIGNATURE_HREF)
         try:
             if signature is None:
                 raise SignatureError("it has no signature, and repo_gpgcheck asks for one")
@@ -76,7 +74,9 @@ class Signed:
         try:
             self.check_repomd(snapshot)
         except SignatureError:
-            if self._pairs >= MAX_PAIRS or not (has_moved(upstream, snapshot) or _has_other(snapshot, upstream)):
+            if self._pairs >= MAX_PAIRS or not (
+                has_moved(upstream, snapshot.base, snapshot.data) or _has_other(snapshot, upstream)
+            ):
                 raise
             self._pairs += 1
             raise Restart from None
@@ -92,7 +92,7 @@ class Signed:
         if self.demands.packages is None:
             return []
         gpgv, bad = self.demands.packages, {}
-        self._good = read_verdicts(own.verdicts, gpgv.id)
+        good = read_verdicts(own.verdicts, gpgv.id)
         keys = {path: pool.key(file.checksum) for path, file in plan.files.items() if _is_package(path, file.kind)}
         keys |= {entry.path: entry.key for entry in plan.carried if _is_package(entry.path, entry.kind)}
 
@@ -111,15 +111,15 @@ class Signed:
                 return path, key, SignatureError(f"cannot be checked: {error.cause}", href=path)
             return path, key, None
 
-        todo = [(path, key) for path, key in keys.items() if str(key) not in self._good]
+        todo = [(path, key) for path, key in keys.items() if str(key) not in good]
         for path, key, error in unordered(todo, work, max(1, min(width, len(todo)))):
             if error is None:
-                self._good.add(str(key))
+                good.add(str(key))
             else:
                 logger.info("%s: %s", self.repo_id, error.message)
                 bad[path] = error
         with translated("cannot write"):
-            write_verdicts(own.verdicts, gpgv.id, sorted(self._good & set(map(str, keys.values()))))
+            write_verdicts(own.verdicts, gpgv.id, sorted(good & set(map(str, keys.values()))))
         return _judge(plan, bad)
 
 

@@ -18,7 +18,7 @@ from mirrorpy.errors import (
 )
 from mirrorpy.rpmmd.decode import open_decoded
 from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
-from mirrorpy.rpmmd.href import INDEX_FILES
+from mirrorpy.rpmmd.href import INDEX_FILES, SIGNATURE_HREF
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.primary import PrimaryCount, iter_primary
 from mirrorpy.rpmmd.repomd import parse_repomd
@@ -162,7 +162,7 @@ def read_indexes(upstream: Upstream, snapshot: Snapshot) -> None:
         if document is None or document.data is None:
             return
         snapshot.indexes[href] = document.data
-        if href == INDEX_FILES[1] and snapshot.document is not None:
+        if href == SIGNATURE_HREF and snapshot.document is not None:
             snapshot.unsigned_yet = _older(document, snapshot.document)
 
 
@@ -184,14 +184,14 @@ def _optional(upstream: Upstream, base: str, href: str) -> Document | None:
     return None if not data or data.lstrip()[:1] == b"<" else document
 
 
-def has_moved(upstream: Upstream, snapshot: Snapshot) -> bool:
-    """Tell whether upstream's repomd.xml is another one by now; no answer is no."""
+def has_moved(upstream: Upstream, base: str, data: bytes | None) -> bool:
+    """Tell whether a mirror's repomd.xml is another one by now; no answer is no."""
     try:
-        document = upstream.persist(lambda base: upstream.read(base, REPOMD_HREF), [snapshot.base])
+        document = upstream.persist(lambda mirror: upstream.read(mirror, REPOMD_HREF), [base])
     except MirrorError as error:
         logger.debug("%s", error)
         return False
-    return document.data is not None and document.data != snapshot.data
+    return document.data is not None and document.data != data
 
 
 def promised_files(

@@ -213,7 +213,7 @@ class _Sync:
                 return
             self.resigned = True
             self.upstream.persist(lambda _: read_indexes(self.upstream, snapshot), [snapshot.base])
-        if snapshot.indexes and has_moved(self.upstream, snapshot):
+        if snapshot.indexes and has_moved(self.upstream, snapshot.base, snapshot.data):
             raise Restart
         self.signed.check_repomd(snapshot)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import RepodataError, SignatureError
-from mirrorpy.rpmmd.model import Kind, new_hash
+from mirrorpy.rpmmd.digest import hash_from
+from mirrorpy.rpmmd.model import Kind
 from mirrorpy.rpmmd.package import read_package
 from mirrorpy.signatures import check_open_package
 from mirrorpy.verify.promises import check_content
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from mirrorpy.signatures import Gpgv
     from mirrorpy.verify.report import Settings
 
-BLOCK = 256 * 1024
 MAX_INDEX = 16 * 1024**2
-_local = threading.local()
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ class Inspector:
 
     def _compare(self, file: BinaryIO, job: Job) -> Iterator[Finding]:
         promised = job.file
-        digest = _hash(file, promised.checksum.algorithm)
+        (digest,) = hash_from(file.fileno(), 0, promised.checksum.algorithm)
         if job.record is not None:
             yield from check_content(job.record, file)
         if digest != promised.checksum.value:
@@ -157,19 +155,3 @@ def _name(file: BinaryIO, job: Job) -> Iterator[Finding]:
         return
     if nevra != job.nevra:
         yield Finding(FindingKind.HEADER, job.file.path, f"is {nevra} and not {job.nevra}, as primary says")
-
-
-def _hash(file: BinaryIO, algorithm: str) -> str:
-    """Hash a file past its reader's own buffer, which would be one more copy."""
-    digest, view = new_hash(algorithm), _buffer()
-    while count := os.readv(file.fileno(), [view]):
-        digest.update(view[:count])
-    return digest.hexdigest()
-
-
-def _buffer() -> memoryview:
-    """Return this thread's buffer; a new one for each file would be filled with zeros first."""
-    if not hasattr(_local, "buffer"):
-        _local.buffer = memoryview(bytearray(BLOCK))
-    view: memoryview = _local.buffer
-    return view

@@ -92,9 +92,12 @@ def _proofs_file(own: RepoLayout, demands: Demands) -> str:
 
 def _forgive(verdict: Verdict, missing: Collection[str]) -> None:
     """Turn what was published without, as `allow_missing` has it, into warnings."""
-    known = [found for found in verdict.findings if found.kind is FindingKind.MISSING and found.path in missing]
-    verdict.warnings += [f"published without {found.path} (allow_missing)" for found in known]
-    verdict.findings = [found for found in verdict.findings if found not in known]
+    found, verdict.findings, known = verdict.findings, [], set(missing)
+    for finding in found:
+        if finding.kind is FindingKind.MISSING and finding.path in known:
+            verdict.warnings.append(f"published without {finding.path} (allow_missing)")
+        else:
+            verdict.findings.append(finding)
 
 
 def _beside(published: Generation) -> list[Entry]:

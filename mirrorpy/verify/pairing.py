@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import SignatureError, UpstreamError
-from mirrorpy.rpmmd.href import INDEX_FILES
+from mirrorpy.rpmmd.href import SIGNATURE_HREF
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.repomd import parse_repomd
 from mirrorpy.signatures import signed_at
@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from mirrorpy.verify.promises import Source
     from mirrorpy.verify.report import Verdict
 
-SIGNATURE = INDEX_FILES[1]
-
 
 def check_pairing(source: Source, demands: Demands, verdict: Verdict, *, required: bool) -> None:
     """Look at repomd.xml.asc, where there is one, or one is demanded and required."""
-    data, signature = source.read_index(REPOMD_HREF), source.read_index(SIGNATURE)
+    data, signature = source.read_index(REPOMD_HREF), source.read_index(SIGNATURE_HREF)
     if data is None or (signature is None and not (required and demands.repomd)):
         return
     try:
@@ -33,7 +31,7 @@ def check_pairing(source: Source, demands: Demands, verdict: Verdict, *, require
         else:
             _check_age(signature, data)
     except SignatureError as error:
-        verdict.add(FindingKind.SIGNATURE, SIGNATURE, error.cause)
+        verdict.add(FindingKind.SIGNATURE, SIGNATURE_HREF, error.cause)
 
 
 def _check_age(signature: bytes, data: bytes) -> None:

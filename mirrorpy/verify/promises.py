@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import MirrorError, RepodataError, UpstreamError
+from mirrorpy.plan import conflict
 from mirrorpy.rpmmd.decode import open_decoded, verify_open
 from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
 from mirrorpy.rpmmd.href import check_tree
@@ -129,11 +130,7 @@ def _take(
 
 def _promise(promises: Promises, file: RemoteFile, verdict: Verdict) -> bool:
     other = promises.files.setdefault(file.path, file)
-    if other.checksum != file.checksum:
-        verdict.add(FindingKind.DUPLICATE, file.path, f"is promised as {other.checksum} and as {file.checksum}")
-        return False
-    if other.kind is not file.kind:
-        kinds = f"a {other.kind.name.lower()} and as a {file.kind.name.lower()}"
-        verdict.add(FindingKind.DUPLICATE, file.path, f"is promised as {kinds}")
-        return False
-    return True
+    why = conflict(other, file)
+    if why is not None:
+        verdict.add(FindingKind.DUPLICATE, file.path, why)
+    return why is None

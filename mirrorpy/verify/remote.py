@@ -24,7 +24,7 @@ from mirrorpy.errors import (
     UpstreamMoving,
     redact,
 )
-from mirrorpy.rpmmd.href import INDEX_FILES, quote_href
+from mirrorpy.rpmmd.href import SIGNATURE_HREF, quote_href
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind, RemoteFile
 from mirrorpy.rpmmd.package import read_package
@@ -32,6 +32,7 @@ from mirrorpy.signatures import check_package
 from mirrorpy.store.incoming import Partial
 from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.report import Failure
+from mirrorpy.sync.snapshot import has_moved
 from mirrorpy.upstream import Network, Upstream
 from mirrorpy.upstream.upstream import SIGNATURE_CAP
 from mirrorpy.verify.mirrors import compare_mirrors
@@ -86,7 +87,7 @@ def verify_url(url: str, settings: Settings, depth: Depth, demands: Demands, wat
             with tempfile.TemporaryDirectory(prefix="mirrorpy-") as spool:
                 walk = _Walk(upstream, verdict, depth, demands, watch, spool)
                 walk.run()
-            if not verdict.findings or not walk.has_moved():
+            if not verdict.findings or not has_moved(upstream, walk.base, walk.data):
                 break
         else:
             verdict = Verdict(id=name, path=name)
@@ -153,14 +154,6 @@ class _Walk:
         self.watch.expect(name, len(files), sum(file.size or 0 for file in files))
         for file, findings in unordered(files, lambda file: self._look(file, promises), self.depth.requests):
             self._count(file, findings)
-
-    def has_moved(self) -> bool:
-        """Tell whether upstream published something else meanwhile."""
-        with contextlib.suppress(FetchError, UpstreamError):
-            return (
-                self.upstream.persist(lambda base: self.upstream.read(base, REPOMD_HREF), [self.base]).data != self.data
-            )
-        return False
 
     def _count(self, file: RemoteFile, findings: list[Finding]) -> None:
         self.watch.land(self.verdict.id)
@@ -302,7 +295,7 @@ class _Walk:
 
     def _look_at_caching(self) -> None:
         """Warn where caches may keep repomd.xml and its signature beside each other's successors."""
-        for href in INDEX_FILES[:2]:
+        for href in (REPOMD_HREF, SIGNATURE_HREF):
             with contextlib.suppress(FetchError, UpstreamError):
                 control = self.upstream.probe(href).cache_control
                 ages = [int(age) for age in _MAX_AGE.findall(control)]

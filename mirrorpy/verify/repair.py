@@ -16,8 +16,10 @@ from mirrorpy.store.generation import published_generation
 from mirrorpy.store.layout import Layout
 from mirrorpy.store.pool import Pool
 from mirrorpy.store.state import read_state
-from mirrorpy.sync import Claims, Options, sweep_pool, sync_repository
-from mirrorpy.sync.prune import republish_repository
+from mirrorpy.sync.claims import Claims
+from mirrorpy.sync.prune import republish_repository, sweep_pool
+from mirrorpy.sync.report import Options
+from mirrorpy.sync.story import sync_repository
 from mirrorpy.upstream import Network
 from mirrorpy.verify.folder import verify_repository
 from mirrorpy.verify.report import FindingKind
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from mirrorpy.config import Config, Repository
     from mirrorpy.rpmmd.model import Checksum
     from mirrorpy.sync.report import Watch
-    from mirrorpy.verify.report import Settings, Verdict
+    from mirrorpy.verify.report import Finding, Settings, Verdict
 
 LOCAL = (FindingKind.MISSING, FindingKind.SIZE, FindingKind.CHECKSUM, FindingKind.ORPHAN)
 """What may be wrong here alone."""
@@ -47,25 +49,34 @@ def repair_all(config: Config, verdicts: Sequence[Verdict], settings: Settings, 
     mended: dict[str, Verdict] = {}
     try:
         for repo in affected:
-            _discard(layout, keys)
-            report = sync_repository(repo, layout, network, DISTRUST, claims=Claims(), watch=watch)
             before = damaged[repo.id].findings if repo.id in damaged else []
-            if report.error is not None and (not before or any(found.kind in LOCAL for found in before)):
-                _republish(repo, layout)
-            verdict = mended[repo.id] = verify_repository(repo, layout, replace(settings, deadline=None), watch)
-            gone = set(read_state(layout.repo(repo.id).state).missing)
-            lost = [found.path for found in before if found.path in gone and found.kind is not FindingKind.MISSING]
-            for path in dict.fromkeys(lost):
-                verdict.add(FindingKind.MISSING, path, "was damaged, and upstream does not have it any more")
-            verdict.conclude(frozenset(verdict.fail_on), verdict.seconds)
-            left = set(verdict.findings) | {found for found in before if found.path in gone}
-            verdict.repaired = [finding for finding in before if finding not in left]
-            if report.error and verdict.findings:
-                verdict.warnings.append(f"not repaired: {report.error.message}")
+            _discard(layout, keys)
+            mended[repo.id] = _mend(repo, layout, network, before, replace(settings, deadline=None), watch)
     finally:
         network.close()
     _sweep(layout, mended.values())
     return [mended.pop(verdict.id, verdict) for verdict in verdicts] + list(mended.values())
+
+
+def _mend(
+    repo: Repository, layout: Layout, network: Network, before: Sequence[Finding], settings: Settings, watch: Watch
+) -> Verdict:
+    """Bring one repository anew, by its upstream or else out of the pool, and verify it."""
+    report = sync_repository(repo, layout, network, DISTRUST, claims=Claims(), watch=watch)
+    if report.error is not None and (not before or any(found.kind in LOCAL for found in before)):
+        _republish(repo, layout)
+    verdict = verify_repository(repo, layout, settings, watch)
+    gone = set(read_state(layout.repo(repo.id).state).missing)
+    for path in sorted(
+        {found.path for found in before if found.path in gone and found.kind is not FindingKind.MISSING}
+    ):
+        verdict.add(FindingKind.MISSING, path, "was damaged, and upstream does not have it any more")
+    verdict.conclude(frozenset(verdict.fail_on), verdict.seconds)
+    left = set(verdict.findings)
+    verdict.repaired = [found for found in before if found not in left and found.path not in gone]
+    if report.error and verdict.findings:
+        verdict.warnings.append(f"not repaired: {report.error.message}")
+    return verdict
 
 
 def _republish(repo: Repository, layout: Layout) -> None:

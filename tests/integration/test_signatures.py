@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mirrorpy.sync import Options
+from mirrorpy.sync.report import Options
 from tests.simulator import Repo, Simulator, wrong
 from tests.sync.mirror import Mirror as InProcess
 

@@ -6,16 +6,14 @@ import gzip
 import hashlib
 import itertools
 import json
-import logging
 import os
 import re
 import shutil
-import signal
 import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +34,7 @@ from .programs import data_folder, real_data, real_program, repositories_below
 from .upstream import Upstream, build_rpm, sha256
 from .webserver import Serve
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("as_it_was")]
 
 NAMES = ["alpha", "bravo", "delta", "hotel"]
 """Of equal length, so that their packages are of equal size."""
@@ -81,19 +79,6 @@ def found(findings: list[dict[str, str]]) -> Found:
 
 
 Verify = Callable[..., Said]
-
-
-@pytest.fixture(autouse=True)
-def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave signals, logs and the environment as they were: mirrorpy runs within this process."""
-    monkeypatch.delenv("MIRRORPY_CONFIG", raising=False)
-    logger = logging.getLogger("mirrorpy")
-    before = (logger.handlers[:], logger.propagate, logger.level)
-    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    yield
-    logger.handlers[:], logger.propagate, logger.level = before
-    for number, handler in signals.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ import gzip
 import hashlib
 import itertools
 import json
-import logging
 import shutil
-import signal
 import socket
 import tempfile
 import threading
@@ -33,7 +31,7 @@ from .signing import Keys, made_keys, sign_as_fedora
 from .upstream import Upstream, build_rpm, companions, primary_xml, sha256
 from .webserver import Nginx, Request, Serve
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.usefixtures("as_it_was")]
 
 ASC = f"{REPOMD}.asc"
 ALPHA, BRAVO, DELTA, HOTEL = (f"Packages/{name}-1.0-1.noarch.rpm" for name in ("alpha", "bravo", "delta", "hotel"))
@@ -85,20 +83,6 @@ class Said:
 
 
 Verify = Callable[..., Said]
-
-
-@pytest.fixture(autouse=True)
-def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Leave signals, logs and the environment as they were: mirrorpy runs within this process."""
-    for name in ("MIRRORPY_CONFIG", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    logger = logging.getLogger("mirrorpy")
-    before = (logger.handlers[:], logger.propagate, logger.level)
-    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    yield
-    logger.handlers[:], logger.propagate, logger.level = before
-    for number, handler in signals.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

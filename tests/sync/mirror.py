@@ -9,7 +9,10 @@ from typing import Any
 from mirrorpy.config import Config, Repository
 from mirrorpy.mirror import PruneReport, RunReport, prune_all, sync_all
 from mirrorpy.store.layout import Layout
-from mirrorpy.sync import Claims, Options, RepoReport, sweep_pool, sync_repository
+from mirrorpy.sync.claims import Claims
+from mirrorpy.sync.prune import sweep_pool
+from mirrorpy.sync.report import Options, RepoReport
+from mirrorpy.sync.story import sync_repository
 from mirrorpy.upstream import Network
 from mirrorpy.upstream.network import Patience
 from tests.simulator import FIRST, REPOMD, Repo, Simulator

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mirrorpy.sync import Options
+from mirrorpy.sync.report import Options
 from tests.simulator import REPOMD, Repo, Simulator
 
 from .mirror import HOUR, Mirror, packages

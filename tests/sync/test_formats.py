@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from mirrorpy.sync import Options
+from mirrorpy.sync.report import Options
 from tests.simulator import COMPRESS, REPOMD, Repo, Simulator, prestodelta
 
 from .mirror import Mirror, flip, packages

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mirrorpy.sync import Options
+from mirrorpy.sync.report import Options
 from tests.simulator import REPOMD, Repo, Simulator, digest, prestodelta
 
 from .mirror import Mirror, packages

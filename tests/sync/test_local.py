@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mirrorpy.store.lock import lock_repository
-from mirrorpy.sync import Options
+from mirrorpy.sync.report import Options
 from tests.simulator import REPOMD, Repo
 
 from .mirror import Mirror, configured, packages

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from mirrorpy.sync import Options
+from mirrorpy.sync.report import Options
 from tests.simulator import REPOMD, Repo, Simulator, cut, status, wrong
 
 from .mirror import HOUR, Mirror, configured, flip, packages

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrorpy.sync import Options
+from mirrorpy.sync.report import Options
 from tests.simulator import REPOMD, Repo
 
 from .mirror import HOUR, Mirror, configured, flip, packages

@@ -11,7 +11,8 @@ import pytest
 from mirrorpy import __version__
 from mirrorpy.plan import Plan
 from mirrorpy.rpmmd.model import RemoteFile
-from mirrorpy.sync import Options, story
+from mirrorpy.sync import story
+from mirrorpy.sync.report import Options
 from tests.simulator import REPOMD, Repo, Simulator, digest
 
 from .mirror import Mirror, configured, flip

@@ -4,14 +4,18 @@ import os
 import random
 import threading
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mirrorpy.rpmmd.model import Checksum
-from mirrorpy.sync import Claims, RepoReport
+from mirrorpy.sync.claims import Claims
 from tests.simulator import REPOMD, Repo, Simulator, digest
 
 from .mirror import Mirror, configured, packages
+
+if TYPE_CHECKING:
+    from mirrorpy.sync.report import RepoReport
 
 STRONG = ["sha224", "sha256", "sha384", "sha512"]
 WEAK = ["md5", "sha1", "sha"]

@@ -1,7 +1,6 @@
 """The command line: usage, statuses, quiet, messages of one line; results on stdout and messages on stderr."""
 
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -21,18 +20,7 @@ from mirrorpy.store.state import RepoState
 
 from .documents import package, primary, record, repomd, sha256
 
-
-@pytest.fixture(autouse=True)
-def as_it_was(monkeypatch):
-    """Leave signals, logs and the environment as they were."""
-    monkeypatch.delenv("MIRRORPY_CONFIG", raising=False)
-    logger = logging.getLogger("mirrorpy")
-    before = (logger.handlers[:], logger.propagate, logger.level)
-    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    yield
-    logger.handlers[:], logger.propagate, logger.level = before
-    for number, handler in signals.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("as_it_was")
 
 
 class Site:

@@ -9,12 +9,12 @@ import pytest
 
 from mirrorpy.cli import main
 from mirrorpy.emit.apache import apache_conf
-from mirrorpy.emit.cron import check_user, cron_file
+from mirrorpy.emit.cron import cron_file
 from mirrorpy.emit.nginx import nginx_conf
 from mirrorpy.emit.systemd import systemd_units
 from mirrorpy.emit.times import DEFAULT, crontab_fields, parse_times
 from mirrorpy.emit.vsftpd import vsftpd_conf
-from mirrorpy.emit.words import plain, quoted
+from mirrorpy.emit.words import plain, quoted, user_name
 from mirrorpy.errors import ConfigError
 from mirrorpy.rpmmd.freshness import ASK, FOREVER
 from mirrorpy.rpmmd.media import MEDIA_TYPES
@@ -429,7 +429,7 @@ def test_bad_mailto(mailto):
 
 @pytest.mark.parametrize("user", ["root", "mirror", "_apt", "a.b", "a-b_c", "A1", "machine$", "x" * 32])
 def test_users(user):
-    assert check_user(user) == user
+    assert user_name(user) == user
     assert f" {user} /usr/bin/mirrorpy " in cron(user=user)[2]
     assert f"User={user}" in service(user=user)
 
@@ -438,7 +438,7 @@ def test_users(user):
     "user", ["", "a b", "a\n", "root\nUser=x", "-a", "1a", "é", "a:b", "a/b", "$", "a$b", "%i", "*"]
 )
 def test_bad_users(emit, user):
-    for make in (check_user, lambda user: cron(user=user)):
+    for make in (user_name, lambda user: cron(user=user)):
         with pytest.raises(ConfigError, match="--user"):
             make(user)
     for kind in ("cron", "systemd"):

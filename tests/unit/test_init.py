@@ -1,10 +1,8 @@
 """`mirrorpy init`: a file that loads, never over another; what could not be taken is said, one line each."""
 
 import json
-import logging
 import os
 import platform
-import signal
 import stat
 from pathlib import Path
 
@@ -21,24 +19,17 @@ DEBIAN = 'ID=debian\nVERSION_ID="12"\n'
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Be in an empty folder, on a Debian machine, and leave signals and logs as they were."""
-    logger = logging.getLogger("mirrorpy")
-    before = (logger.handlers[:], logger.propagate, logger.level)
-    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+def elsewhere(tmp_path, monkeypatch, as_it_was):
+    """Be in an empty folder, on a Debian machine."""
     mask = os.umask(0o022)
     (tmp_path / "work").mkdir()
     (tmp_path / "os-release").write_text(DEBIAN)
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.delenv("MIRRORPY_CONFIG", raising=False)
     monkeypatch.setattr(variables, "OS_RELEASE", str(tmp_path / "os-release"))
     monkeypatch.setattr(variables, "FOLDERS", (str(tmp_path / "vars"),))
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     yield
     os.umask(mask)
-    logger.handlers[:], logger.propagate, logger.level = before
-    for number, handler in signals.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture
