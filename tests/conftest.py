@@ -37,3 +37,18 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logger.handlers[:], logger.propagate, logger.level = before
     for number, handler in signals.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No power is cut here, so nothing need be durable; the crash tests look at that."""
+    monkeypatch.setattr("mirrorpy.store.durable._syncfs", lambda: lambda _descriptor: 0)
+    monkeypatch.setattr("os.fsync", lambda _descriptor: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_that_end() -> None:
+    """Let programs that tests start be ended by these, also where the tests themselves were started with nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)

@@ -10,10 +10,8 @@ from .mirror import Mirror
 
 
 @pytest.fixture(autouse=True)
-def no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No power is cut here, so nothing need be durable; the crash tests look at that."""
-    monkeypatch.setattr("mirrorpy.store.durable._syncfs", lambda: lambda _descriptor: 0)
-    monkeypatch.setattr("os.fsync", lambda _descriptor: None)
+def never_waiting(no_waiting_for_disks: None) -> None:
+    """All of these tests."""
 
 
 @pytest.fixture
