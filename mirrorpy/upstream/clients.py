@@ -1,24 +1,23 @@
-"""httpx clients for one set of connection settings, each lent to one request at a time."""
+"""Requests through httpx: proxies, file:// URLs, and whatever servers do that the wire does not understand."""
 
 from __future__ import annotations
 
 import contextlib
-import ssl
 import threading
 from typing import TYPE_CHECKING
 
 import httpx
 
-from mirrorpy import __version__
-from mirrorpy.errors import ConfigError, redact
+from mirrorpy.errors import ConfigError, FetchError, redact
+from mirrorpy.upstream.direct import NO_PROXY, fixed_headers
+from mirrorpy.upstream.local import FileTransport
+from mirrorpy.upstream.tls import hopeless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mirrorpy.config import Connection
-
-NO_PROXY = ("", "_none_")
-"""Values of `proxy` that switch off the environment's proxy too; the second is dnf.conf's."""
+    from mirrorpy.upstream.tls import Contexts
 
 
 class Clients:
@@ -27,16 +26,39 @@ class Clients:
     Eight threads that share one client spend more time waiting for its pool's lock than for the network.
     """
 
-    def __init__(self, connection: Connection, transport: httpx.BaseTransport | None) -> None:
-        self._connection = connection
-        self._transport = transport
+    def __init__(self, settings: Connection, contexts: Contexts, transport: httpx.BaseTransport | None) -> None:
+        self._settings, self._contexts, self._transport = settings, contexts, transport
         self._lock = threading.Lock()
         self._idle: dict[tuple[str, bool], list[httpx.Client]] = {}
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._files = FileTransport()
 
     @contextlib.contextmanager
-    def borrow(self, scheme: str, *, trusted: bool) -> Iterator[httpx.Client]:
-        """Lend a client; an untrusted one has no secrets, for hosts that the configuration does not name."""
+    def ask(self, method: str, url: str, headers: Mapping[str, str], *, trusted: bool) -> Iterator[httpx.Response]:
+        """Send one request, yield its answer before the body, and close it in the end.
+
+        An untrusted request carries no secrets; it is for hosts that the configuration does not name.
+
+        Raises:
+            FetchError: No answer, or one that breaks off.
+        """
+        with _translated(url):
+            if url.startswith("file:"):
+                # Not through a client, whose cookie jar takes no URL without a host.
+                request = httpx.Request("GET", url, headers=dict(headers))
+                with contextlib.closing(self._files.handle_request(request)) as found:
+                    yield found
+                return
+            with self._borrow(url.partition(":")[0], trusted=trusted) as client:
+                try:
+                    response = client.send(client.build_request(method, url, headers=dict(headers)), stream=True)
+                except ValueError as error:
+                    # The standard library's part in httpx (cookies, IDNA) has its own idea of a URL.
+                    raise FetchError(f"cannot be requested: {error}", url=redact(url)) from error
+                with contextlib.closing(response):
+                    yield response
+
+    @contextlib.contextmanager
+    def _borrow(self, scheme: str, *, trusted: bool) -> Iterator[httpx.Client]:
         with self._lock:
             idle = self._idle.setdefault((scheme, trusted), [])
             client = idle.pop() if idle else None
@@ -48,22 +70,16 @@ class Clients:
                 idle.append(client)
 
     def _new(self, scheme: str, *, trusted: bool) -> httpx.Client:
-        settings = self._connection
-        agent = settings.user_agent or f"mirrorpy/{__version__}"
-        headers = {"User-Agent": agent, "Accept-Encoding": "identity", "Accept": "*/*"}
-        auth = None
+        settings = self._settings
+        login = trusted and settings.username is not None
         direct = settings.proxy in NO_PROXY
-        if trusted:
-            headers.update(settings.headers)
-            if settings.username is not None:
-                auth = httpx.BasicAuth(settings.username, settings.password or "")
         try:
             return httpx.Client(
                 transport=self._transport,
-                verify=self._tls(trusted=trusted) if scheme == "https" and not self._transport else False,
+                verify=self._contexts.get(trusted) if scheme == "https" and not self._transport else False,
                 proxy=None if self._transport or direct else settings.proxy,
-                headers=headers,
-                auth=auth,
+                headers=fixed_headers(settings, trusted=trusted),
+                auth=httpx.BasicAuth(settings.username or "", settings.password or "") if login else None,
                 timeout=httpx.Timeout(settings.timeout, pool=None),
                 limits=httpx.Limits(max_connections=None, keepalive_expiry=30),
                 trust_env=self._transport is None and not direct,
@@ -75,12 +91,6 @@ class Clients:
                 f"proxy {redact(settings.proxy or '')!r} cannot be used: {type(error).__name__}"
             ) from error
 
-    def _tls(self, *, trusted: bool) -> ssl.SSLContext:
-        with self._lock:
-            if trusted not in self._contexts:
-                self._contexts[trusted] = tls_context(self._connection, trusted=trusted)
-            return self._contexts[trusted]
-
     def close(self) -> None:
         """Close every connection that no request is using."""
         for clients in self._idle.values():
@@ -88,29 +98,21 @@ class Clients:
                 client.close()
 
 
-def tls_context(settings: Connection, *, trusted: bool) -> ssl.SSLContext:
-    """Return TLS settings: the system's authorities, or sslcacert's; a client certificate for trusted hosts only.
-
-    Raises:
-        ConfigError: A certificate file is none.
-    """
-    with _certificate(settings.sslcacert):
-        context = ssl.create_default_context(cafile=settings.sslcacert if settings.sslverify else None)
-    if not settings.sslcacert and not context.cert_store_stats()["x509_ca"]:
-        context = httpx.create_ssl_context()
-    if not settings.sslverify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if settings.sslclientcert and trusted:
-        with _certificate(settings.sslclientcert):
-            context.load_cert_chain(settings.sslclientcert, settings.sslclientkey, lambda: "")
-    return context
-
-
 @contextlib.contextmanager
-def _certificate(name: str | None) -> Iterator[None]:
-    """Raise what is wrong with a certificate's file as ConfigError, with its name."""
+def _translated(url: str) -> Iterator[None]:
+    """Raise httpx's errors as FetchError, with the URL and without its secrets."""
+    shown = redact(url)
     try:
         yield
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{name}: is no certificate that can be used: {error}") from error
+    except httpx.TimeoutException as error:
+        what = "connecting" if isinstance(error, httpx.ConnectTimeout) else "an answer"
+        raise FetchError(f"timed out waiting for {what}", url=shown, retryable=True) from error
+    except httpx.ConnectError as error:
+        raise FetchError(f"cannot connect: {error}", url=shown, retryable=not hopeless(error)) from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
+        raise FetchError(f"cannot be requested: {error}", url=shown) from error
+    except httpx.TransportError as error:
+        cause = str(error) or type(error).__name__
+        raise FetchError(f"connection failed: {cause}", url=shown, retryable=True) from error
+    except (httpx.HTTPError, httpx.StreamError) as error:
+        raise FetchError(f"request failed: {error}", url=shown, retryable=True) from error

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from typing import TYPE_CHECKING, TypeVar
-
-import tenacity
 
 from mirrorpy.errors import ChecksumMismatch, FetchError, MirrorError, NotFound, SignatureError, UpstreamError
 
@@ -58,17 +57,27 @@ def try_mirrors(
                     alive.remove(base)
         raise _combined(list(failures.values()))
 
-    def wait(state: tenacity.RetryCallState) -> float:
+    def pause(attempt: int) -> float:
         asked = max((getattr(failures[base], "retry_after", 0.0) for base in alive), default=0.0)
-        backoff: float = min(patience.most, patience.first * 2 ** min(state.attempt_number - 1, 20))
+        backoff: float = min(patience.most, patience.first * 2 ** min(attempt - 1, 20))
         jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
         return max(jittered, min(asked, patience.retry_after_most))
 
+    try:
+        return one_round()
+    except FAILURES:
+        if not (alive and retries):
+            raise
+    # Imported only now, and set up only now: nearly all of a run's thousands of files come at once.
+    import tenacity  # noqa: PLC0415
+
+    retried()
+    time.sleep(pause(1))
     attempts = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(retries + 1),
-        wait=wait,
-        retry=tenacity.retry_if_exception(lambda error: isinstance(error, FAILURES) and bool(alive)),
+        stop=tenacity.stop_after_attempt(retries),
+        wait=lambda state: pause(state.attempt_number + 1),
         before_sleep=lambda _: retried(),
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, FAILURES) and bool(alive)),
         reraise=True,
     )
     return attempts(one_round)

@@ -30,8 +30,11 @@ class Lanes:
     @contextlib.contextmanager
     def enter(self, url: str) -> Iterator[None]:
         """Wait for a lane to a URL's host, and hold it."""
+        host = origin(url)
         with self._lock:
-            lane = self._hosts.setdefault(origin(url), threading.BoundedSemaphore(self._width))
+            lane = self._hosts.get(host)
+            if lane is None:
+                lane = self._hosts[host] = threading.BoundedSemaphore(self._width)
         with lane:
             yield
 

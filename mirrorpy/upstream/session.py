@@ -4,65 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import re
 import threading
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
-import httpx
-
 from mirrorpy.errors import FetchError, NotFound, redact
-from mirrorpy.upstream.clients import Clients
-from mirrorpy.upstream.local import FileTransport
+from mirrorpy.upstream.direct import Direct
+from mirrorpy.upstream.tls import Contexts
 from mirrorpy.upstream.url import may_share_secrets
+from mirrorpy.upstream.wire import Broken, Unusual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import httpx
+
     from mirrorpy.config import Connection
+    from mirrorpy.upstream.clients import Clients
     from mirrorpy.upstream.network import Lanes
+    from mirrorpy.upstream.wire import Response
 
 MAX_REDIRECTS = 10
 DRAIN_CAP = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _RETRYABLE = frozenset({408, 421, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
-_NEVER_AGAIN = re.compile(r"CERTIFICATE|certificate|WRONG_VERSION|UNSUPPORTED_PROTOCOL|HANDSHAKE_FAILURE|ALERT")
-
-
-@contextlib.contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Raise httpx's errors as FetchError, with the URL and without its secrets."""
-    shown = redact(url)
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        what = "connecting" if isinstance(error, httpx.ConnectTimeout) else "an answer"
-        raise FetchError(f"timed out waiting for {what}", url=shown, retryable=True) from error
-    except httpx.ConnectError as error:
-        hopeless = bool(_NEVER_AGAIN.search(str(error)))
-        raise FetchError(f"cannot connect: {error}", url=shown, retryable=not hopeless) from error
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
-        raise FetchError(f"cannot be requested: {error}", url=shown) from error
-    except httpx.TransportError as error:
-        cause = str(error) or type(error).__name__
-        raise FetchError(f"connection failed: {cause}", url=shown, retryable=True) from error
-    except (httpx.HTTPError, httpx.StreamError) as error:
-        raise FetchError(f"request failed: {error}", url=shown, retryable=True) from error
 
 
 class Session:
     """The connections for one set of connection settings, shared by all threads."""
 
-    def __init__(self, connection: Connection, lanes: Lanes, transport: httpx.BaseTransport | None = None) -> None:
-        self._clients = Clients(connection, transport)
-        self._lanes = lanes
-        self._files = FileTransport()
+    def __init__(self, settings: Connection, lanes: Lanes, transport: httpx.BaseTransport | None = None) -> None:
+        self._settings, self._lanes, self._transport = settings, lanes, transport
+        self._contexts = Contexts(settings)
+        self._direct = Direct(settings, self._contexts.get)
+        self._lock = threading.Lock()
+        self._clients: Clients | None = None
 
     @contextlib.contextmanager
     def open(
         self, url: str, headers: Mapping[str, str], *, named: Sequence[str], tally: Tally, method: str = "GET"
-    ) -> Iterator[httpx.Response]:
+    ) -> Iterator[Response]:
         """Request a URL, following redirects, and yield the answer before its body.
 
         Only hosts of the URLs that the configuration names are given secrets.
@@ -73,7 +55,7 @@ class Session:
         asked = url
         for _ in range(MAX_REDIRECTS + 1):
             tally.count_request()
-            with self._lanes.enter(url), translated(url), self._send(method, url, headers, named) as response:
+            with self._lanes.enter(url), self._send(method, url, headers, named) as response:
                 if response.status_code not in _REDIRECTS:
                     if response.status_code >= 400 and response.status_code != 416:
                         _drain(response)
@@ -86,30 +68,39 @@ class Session:
         raise FetchError(f"redirects more than {MAX_REDIRECTS} times", url=redact(asked))
 
     @contextlib.contextmanager
-    def _send(
-        self, method: str, url: str, headers: Mapping[str, str], named: Sequence[str]
-    ) -> Iterator[httpx.Response]:
-        """Send one request, and close its answer in the end."""
-        if url.startswith("file:"):
-            # Not through a client, whose cookie jar takes no URL without a host.
-            with contextlib.closing(
-                self._files.handle_request(httpx.Request("GET", url, headers=dict(headers)))
-            ) as found:
-                yield found
-            return
+    def _send(self, method: str, url: str, headers: Mapping[str, str], named: Sequence[str]) -> Iterator[Response]:
+        """Send one request, straight where that is possible, else through httpx; close its answer in the end."""
         trusted = any(may_share_secrets(known, url) for known in named)
-        with self._clients.borrow(urlsplit(url).scheme, trusted=trusted) as client:
-            try:
-                response = client.send(client.build_request(method, url, headers=dict(headers)), stream=True)
-            except ValueError as error:
-                # The standard library's part in httpx (cookies, IDNA) has its own idea of a URL.
-                raise FetchError(f"cannot be requested: {error}", url=redact(url)) from error
-            with contextlib.closing(response):
-                yield response
+        request = self._direct.request(method, url, headers, trusted=trusted) if self._transport is None else None
+        if request is not None:
+            with contextlib.suppress(Unusual), translated(url), self._direct.ask(request) as answer:
+                yield answer
+                return
+        with self._through_httpx().ask(method, url, headers, trusted=trusted) as response:
+            yield response
+
+    def _through_httpx(self) -> Clients:
+        """Return httpx's clients, which take a tenth of a second to import."""
+        from mirrorpy.upstream.clients import Clients  # noqa: PLC0415
+
+        with self._lock:
+            self._clients = self._clients or Clients(self._settings, self._contexts, self._transport)
+            return self._clients
 
     def close(self) -> None:
-        """Close every connection."""
-        self._clients.close()
+        """Close every connection that no request is using."""
+        self._direct.close()
+        if self._clients is not None:
+            self._clients.close()
+
+
+@contextlib.contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Raise what the wire says as FetchError, with the URL and without its secrets."""
+    try:
+        yield
+    except Broken as error:
+        raise FetchError(str(error), url=redact(url), retryable=not error.hopeless) from error
 
 
 class Tally:
@@ -131,7 +122,7 @@ class Tally:
             self.retries += 1
 
 
-def _drain(response: httpx.Response) -> None:
+def _drain(response: Response) -> None:
     """Read a body that nobody wants, if it is short, so that the connection can be used again."""
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and 0 < int(length) <= DRAIN_CAP:
@@ -139,7 +130,7 @@ def _drain(response: httpx.Response) -> None:
             pass
 
 
-def _redirected(response: httpx.Response, url: str) -> str:
+def _redirected(response: Response, url: str) -> str:
     location = str(response.headers.get("Location", ""))
     try:
         target: str = urljoin(url, location)
@@ -160,7 +151,7 @@ def _with_login(target: str, url: str) -> str:
     return parts._replace(netloc=f"{login}{mark}{parts.netloc.rpartition('@')[2]}").geturl()
 
 
-def check_status(response: httpx.Response, url: str) -> None:
+def check_status(response: Response, url: str) -> None:
     """Pass answers that carry something on.
 
     Raises:

@@ -12,11 +12,10 @@ from mirrorpy.errors import ChecksumMismatch, FetchError, redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import httpx
-
     from mirrorpy.rpmmd.model import RemoteFile
     from mirrorpy.upstream.network import Throttle
     from mirrorpy.upstream.session import Session, Tally
+    from mirrorpy.upstream.wire import Response
 
 FLOOR_WINDOW = 30.0
 """Seconds over which `minrate` is measured, as librepo's low-speed time."""
@@ -123,7 +122,7 @@ class Transfer:
             headers["If-Range"] = self._validator[1]
         return headers
 
-    def _accept(self, response: httpx.Response, url: str) -> bool:
+    def _accept(self, response: Response, url: str) -> bool:
         """Prepare the sink for the answer's body; False if only a request for the whole file can help."""
         sink, status = self._sink, response.status_code
         if status == 206:
@@ -145,21 +144,21 @@ class Transfer:
         self._remember(response, url)
         return True
 
-    def _continues(self, response: httpx.Response) -> bool:
+    def _continues(self, response: Response) -> bool:
         match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
         if not match or int(match[1]) != self._sink.offset:
             return False
         size = self._sink.file.size
         return size is None or match[3] in ("*", str(size))
 
-    def _remember(self, response: httpx.Response, url: str) -> None:
+    def _remember(self, response: Response, url: str) -> None:
         etag = response.headers.get("ETag", "")
         modified = response.headers.get("Last-Modified")
         validator = etag if etag.startswith('"') else modified
         self._validator = (url, validator) if validator else None
         self._modified = parse_date(modified)
 
-    def _stream(self, response: httpx.Response, url: str) -> None:
+    def _stream(self, response: Response, url: str) -> None:
         if response.status_code == 416:
             return
         floor = Floor(self._minrate, redact(url))
@@ -173,7 +172,7 @@ class Transfer:
             raise FetchError(f"ended after {self._sink.offset} of {size} bytes", url=redact(url), retryable=True)
 
 
-def _chunks(response: httpx.Response) -> Iterator[bytes]:
+def _chunks(response: Response) -> Iterator[bytes]:
     """The body as it came over the wire: a `.gz` with a stray Content-Encoding is what was promised, undecoded."""
     return response.iter_raw()
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from urllib.parse import urljoin, urlsplit
 
 from mirrorpy.errors import RepodataError, UnsafeHref, redact
 from mirrorpy.rpmmd.href import quote_href
+
+_PLACE = re.compile(r"[^/?#]*//[^/?#]*")
+"""Scheme and server: a run asks about few, thousands of times."""
 
 
 def file_url(base: str, href: str, location_base: str | None = None) -> str:
@@ -47,8 +52,14 @@ def usable_mirrors(source: str, baseurls: tuple[str, ...]) -> tuple[str, ...]:
 
 def origin(url: str) -> tuple[str, int | None] | None:
     """Return host and port, which is whom secrets are for; None of what is no URL."""
+    match = _PLACE.match(url)
+    return _origin_of(match[0] if match else url)
+
+
+@functools.lru_cache(maxsize=256)
+def _origin_of(place: str) -> tuple[str, int | None] | None:
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(place)
         return (parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme))
     except ValueError:
         return None
