@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 UNKNOWN_SIZE_CAP = 16 * 1024**3
 """Bytes that a file may have whose size the metadata does not say (SUSE 11)."""
 _BLOCK = 1024 * 1024
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Partial:
@@ -34,26 +35,31 @@ class Partial:
         self.offset = 0
         self.resumed = 0
         """Bytes that an earlier run brought."""
-        with translated("cannot write the download"):
-            self._descriptor = self._open()
         self._reset()
+        with translated("cannot write the download"):
+            try:
+                self._descriptor = os.open(self.path, _FLAGS | os.O_EXCL, 0o600)
+            except FileExistsError:
+                self._descriptor = self._reopen()
+            else:
+                return
         try:
             self._take_leftover()
         except BaseException:
             self.close()
             raise
 
-    def _open(self) -> int:
-        if os.path.lexists(self.path) and os.lstat(self.path).st_nlink > 1:
+    def _reopen(self) -> int:
+        """Open what an earlier run left under this name."""
+        if os.lstat(self.path).st_nlink > 1:
             # The pool has this file too, and what the pool has is never written.
             os.unlink(self.path)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            return os.open(self.path, flags, 0o600)
+            return os.open(self.path, _FLAGS, 0o600)
         except PermissionError:
             # A run was killed between `finish` and the pool.
             os.chmod(self.path, 0o600)
-            return os.open(self.path, flags)
+            return os.open(self.path, _FLAGS)
 
     def _reset(self) -> None:
         self._promised: _Hash = new_hash(self.file.checksum.algorithm)
@@ -82,7 +88,7 @@ class Partial:
         """Whether every promised byte is here; never where the size is not known."""
         return self.file.size is not None and self.offset == self.file.size
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Append data.
 
         Raises:
@@ -93,9 +99,9 @@ class Partial:
             self.restart()
             raise ChecksumMismatch(f"is longer than the promised {self.limit} bytes")
         with translated(f"cannot write {self.path}"):
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            written = os.write(self._descriptor, data)
+            while written < len(data):
+                written += os.write(self._descriptor, memoryview(data)[written:])
         self._update(data)
         self.offset += len(data)
 

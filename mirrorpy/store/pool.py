@@ -58,6 +58,8 @@ class Pool:
         self._proved: dict[Checksum, bool] = {}
         self.trust_unsized = True
         """Whether files of which no size is promised may be taken for whole; not where anything is damaged."""
+        self._spare: dict[Checksum, str] = {}
+        """Second names, in incoming, of what came in this run."""
         self.weak = weak if weak is not None else {}
         """Keys of files that this repository's metadata promised by a weak checksum."""
 
@@ -118,11 +120,16 @@ class Pool:
             os.fsync(file.fileno())
         os.rename(copy, source)
 
-    def install(self, path: str, key: Checksum) -> None:
-        """Give a verified, durable file its name in the pool, in place of whatever has it.
+    def admit(self, path: str, key: Checksum) -> None:
+        """Take a download into the pool.
 
-        Its name in `incoming` stays until the repository is published: the second link keeps a sweep away from it.
+        Its name in `incoming` stays until `place` uses it up: the second link keeps a sweep away from it.
         """
+        self.install(path, key)
+        self._spare[key] = path
+
+    def install(self, path: str, key: Checksum) -> None:
+        """Give a verified, durable file its name in the pool, in place of whatever has it."""
         target = self.path(key)
         make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
         try:
@@ -133,6 +140,21 @@ class Pool:
                 os.link(path, unfinished, follow_symlinks=False)
                 os.rename(unfinished, target)
         self._proved[key] = True
+
+    def place(self, key: Checksum, target: str) -> None:
+        """Give a pool object the name that it has in a generation under construction.
+
+        What came in this run has a second name already, which nobody needs any more, and renaming is cheaper than
+        linking here and unlinking there.
+
+        Raises:
+            OSError: There is no such object.
+        """
+        spare = self._spare.pop(key, None)
+        if spare is None:
+            self.link(key, target)
+        else:
+            os.rename(spare, target)
 
     def discard_damaged(self, key: Checksum) -> None:
         """Drop an object that is not what its name says.

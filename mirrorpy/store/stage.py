@@ -65,7 +65,7 @@ class Stage:
         """
         assert entry.key is not None
         with translated(f"cannot link {entry.path} from the pool"):
-            pool.link(entry.key, self._target(entry.path))
+            pool.place(entry.key, self._target(entry.path))
 
     def carry(self, entry: Entry, pool: Pool, old: Generation | None) -> bool:
         """Put a retired file into the generation, from the pool or the generation before; False if neither has it."""

@@ -154,7 +154,7 @@ class Filler:
                 write_weak(self._own.weak, self._pool.weak)
             sync_filesystem(self._own.folder)
             for partial in landed:
-                self._pool.install(partial.path, partial.key)
+                self._pool.admit(partial.path, partial.key)
 
 
 def _discard(partial: Partial) -> None:

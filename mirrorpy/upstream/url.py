@@ -52,8 +52,12 @@ def usable_mirrors(source: str, baseurls: tuple[str, ...]) -> tuple[str, ...]:
 
 def origin(url: str) -> tuple[str, int | None] | None:
     """Return host and port, which is whom secrets are for; None of what is no URL."""
+    return _origin_of(_place(url))
+
+
+def _place(url: str) -> str:
     match = _PLACE.match(url)
-    return _origin_of(match[0] if match else url)
+    return match[0] if match else url
 
 
 @functools.lru_cache(maxsize=256)
@@ -70,6 +74,11 @@ def may_share_secrets(asked: str, target: str) -> bool:
 
     The same host and port, or the same host's move from http to https.
     """
+    return _may_share(_place(asked), _place(target))
+
+
+@functools.lru_cache(maxsize=256)
+def _may_share(asked: str, target: str) -> bool:
     if origin(asked) == origin(target):
         return urlsplit(asked).scheme == urlsplit(target).scheme
     here, there = origin(asked), origin(target)

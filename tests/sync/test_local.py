@@ -146,7 +146,7 @@ REFUSALS: dict[str, tuple[str, int, Callable[..., bool]]] = {
     "error of the disk": ("write", errno.EIO, lambda _fd, data: len(data) == 1000),
     "no room for a name in the pool": ("link", errno.ENOSPC, lambda _one, two: "/pool/" in two),
     "no links": ("link", errno.EPERM, lambda *_: True),
-    "no links from the pool": ("link", errno.EPERM, lambda one, _two: "/pool/" in one),
+    "no new names": ("rename", errno.EPERM, lambda one, _two: "/incoming/" in one),
     "no symbolic links": ("symlink", errno.EPERM, lambda *_: True),
     "no folder": ("mkdir", errno.ENOSPC, lambda path, *_: "Packages" in path),
     "read-only where it is published": ("rename", errno.EROFS, lambda _one, two: "/.repo." in two),
