@@ -38,9 +38,11 @@ def check_href(href: str | None, kind: Kind) -> str:
     """
     if not href:
         raise UnsafeHref("has no location")
-    if len(href) > 100 or not _SAFE.fullmatch(href):
+    if len(href) <= 100 and _SAFE.fullmatch(href):
+        path = href
+    else:
         _check_unusual(href)
-    path = plain(href)
+        path = plain(href)
     if path.split("/", 1)[0] == RESERVED:
         raise UnsafeHref(f"href points into {RESERVED}", href=href)
     if path.startswith("repodata") and (path == "repodata" or f"{path}/".startswith(_INDEX_FOLDERS)):

@@ -36,8 +36,10 @@ class Checksum:
         Raises:
             RepodataError: The type is unknown, or the value is not hex of its length.
         """
-        name = (algorithm or "").strip().lower().replace("-", "")
-        name = "sha1" if name == "sha" else name
+        name = algorithm or ""
+        if name not in DIGEST_BYTES:
+            name = name.strip().lower().replace("-", "")
+            name = "sha1" if name == "sha" else name
         if name not in DIGEST_BYTES:
             raise RepodataError(f"unknown checksum type {algorithm!r}")
         digits = (value or "").lower()

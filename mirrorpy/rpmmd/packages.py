@@ -1,0 +1,199 @@
+"""The packages of primary.xml as plain fields: cut out of the bytes where that is safe, else element by element.
+
+libxml2 reads every byte either way, and refuses what is not well-formed. While it meets nothing but elements and text,
+each `<` begins a tag, and a pattern for a whole package as createrepo_c writes it sees what a parser sees; to build
+elements for all that a mirror does not want to know takes three times as long. At the first comment, head or package
+that is written otherwise, the element parser takes over for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from lxml import etree
+
+from mirrorpy.rpmmd.xml import COMMON, MAX_ELEMENT, XML_BASE, iter_elements, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lxml.etree import _Element
+
+    from mirrorpy.rpmmd.xml import Readable
+
+CHUNK = 512 * 1024
+_NS = f"{{{COMMON}}}"
+_END = b"</package>"
+_HEAD = re.compile(
+    rb'(?:<\?xml version="1\.0" encoding="(?i:utf-8)"\?>)?\s*<metadata xmlns="' + COMMON.encode() + rb'"'
+    rb'(?:\s+xmlns:rpm="[^"<&]*")?\s+packages="([0-9]*)"\s*>'
+)
+_TEXT = rb"(?:/>|>[^<]*</%s>)\s*"
+_PACKAGE = re.compile(
+    rb'\s*<package type="rpm">\s*<name>([^<&\r]*)</name>\s*<arch>([^<&\r]*)</arch>\s*'
+    rb'<version epoch="([0-9]*)" ver="([^"<&\s]*)" rel="([^"<&\s]*)"\s*/>\s*'
+    rb'<checksum type="([A-Za-z0-9-]+)" pkgid="YES">([0-9A-Fa-f]*)</checksum>\s*'
+    + b"".join(b"<" + tag + _TEXT % tag for tag in (b"summary", b"description", b"packager", b"url"))
+    + rb'<time(?:\s+(?:file|build)="[0-9]*")*\s*/>\s*'
+    rb'<size package="([0-9]*)"(?:\s+(?:installed|archive)="[0-9]*")*\s*/>\s*'
+    rb'<location(?:\s+xml:base="([^"<&\s]*)")?\s+href="([^"<&\t\r\n]*)"\s*/>\s*(?=<format>|</package>)'
+)
+
+
+class Listed(NamedTuple):
+    """One `<package>`, unchecked; None is what it does not have."""
+
+    name: str
+    arch: str
+    epoch: str
+    version: str
+    release: str
+    algorithm: str | None
+    checksum: str | None
+    """None where there is no such element; empty where it has no text."""
+    size: str | None
+    base: str | None
+    href: str | None
+
+
+def iter_packages(source: Readable, check_root: Callable[[str, str | None], None]) -> Iterator[Listed]:
+    """Yield each package of an unpacked primary.xml, in order.
+
+    check_root is called with the root's tag and `packages=` once they are known, and refuses what is no such document.
+
+    Raises:
+        RepodataError: Not well-formed, a DOCTYPE, or too much in one piece.
+    """
+    cutter = _Cutter(source, check_root)
+    yield from cutter.iter_cut()
+    if cutter.rest is None:
+        return
+    for element in iter_elements(
+        cutter.rest, "primary", f"{_NS}package", lambda root: check_root(str(root.tag), root.get("packages"))
+    ):
+        yield _listed(element)
+
+
+class _Ears:
+    """A parser's target that wants to hear of nothing but what would make a `<` something else than a tag."""
+
+    plain = True
+
+    def doctype(self, *_: object) -> None:
+        self.plain = False
+
+    def comment(self, _: str) -> None:
+        self.plain = False
+
+    def pi(self, *_: object) -> None:
+        self.plain = False
+
+    def close(self) -> None:
+        """Have no result."""
+
+
+class _Cutter:
+    """Cuts packages out of a stream as long as all is as it expects it."""
+
+    def __init__(self, source: Readable, check_root: Callable[[str, str | None], None]) -> None:
+        self._source, self._check_root = source, check_root
+        self._ears = _Ears()
+        self._parser = etree.XMLParser(
+            target=self._ears,  # type: ignore[arg-type]  # need not have every method
+            resolve_entities=False,
+            no_network=True,
+            huge_tree=False,
+        )
+        self._head = b""
+        self._data = b""
+        """What was read and parsed, but not cut."""
+        self._lines = 0
+        """Of what was cut."""
+        self.rest: Readable | None = None
+        """What is left to the element parser: the head, and all from the first package on that was not cut."""
+
+    def iter_cut(self) -> Iterator[Listed]:
+        """Yield packages; `rest` tells whether these were all."""
+        while part := self._source.read(CHUNK):
+            self._data += part
+            found = self._cut(part)
+            if found is None:
+                self.rest = _Joined(self._head + b"\n" * self._lines + self._data, self._source)
+                return
+            yield from found
+        if self._data.strip() == b"</metadata>" and self._head:
+            with translated("primary"):
+                self._parser.close()
+        else:
+            self.rest = _Joined(self._head + b"\n" * self._lines + self._data, self._source)
+
+    def _cut(self, part: bytes) -> list[Listed] | None:
+        """Return the whole packages of what is here; None where it cannot be told."""
+        with translated("primary"):
+            self._parser.feed(part)
+        if not self._ears.plain or b"<![" in self._data or not (self._head or self._behead()):
+            return None
+        found: list[Listed] = []
+        at, end = 0, self._data.rfind(_END) + len(_END)
+        while at < end:
+            match = _PACKAGE.match(self._data, at, end)
+            at = self._data.find(_END, match.end(), end) + len(_END) if match else 0
+            if match is None or self._data.find(b"<package", match.end(), at) >= 0:
+                return None
+            found.append(Listed._make(map(bytes.decode, match.groups(b""))))
+        if not found and len(self._data) > MAX_ELEMENT:
+            return None
+        self._lines += self._data.count(b"\n", 0, at)
+        self._data = self._data[at:]
+        return found
+
+    def _behead(self) -> bool:
+        match = _HEAD.match(self._data)
+        if match is None:
+            return False
+        self._check_root(f"{_NS}metadata", match[1].decode())
+        self._head, self._data = self._data[: match.end()], self._data[match.end() :]
+        return True
+
+
+class _Joined:
+    """Bytes, and then a stream."""
+
+    def __init__(self, first: bytes, then: Readable) -> None:
+        self._first, self._then = first, then
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to so many bytes."""
+        if not self._first:
+            return self._then.read(size)
+        part, self._first = self._first[:size], self._first[size:]
+        return part
+
+
+def _listed(element: _Element) -> Listed:
+    location = checksum = size = None
+    for child in element.iterchildren(f"{_NS}location", f"{_NS}checksum", f"{_NS}size"):
+        if child.tag == f"{_NS}location":
+            location = child
+        elif child.tag == f"{_NS}checksum":
+            checksum = child
+        else:
+            size = child
+    version = element.find(f"{_NS}version")
+
+    def part(name: str) -> str:
+        return "" if version is None else version.get(name) or ""
+
+    return Listed(
+        element.findtext(f"{_NS}name") or "",
+        element.findtext(f"{_NS}arch") or "",
+        part("epoch"),
+        part("ver"),
+        part("rel"),
+        None if checksum is None else checksum.get("type"),
+        None if checksum is None else (checksum.text or "").strip(),
+        None if size is None else size.get("package"),
+        None if location is None else location.get(XML_BASE),
+        None if location is None else location.get("href"),
+    )
