@@ -22,7 +22,7 @@ from typing import ClassVar
 from urllib.parse import unquote
 
 MAX_MESSAGE = 2000
-_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+_USERINFO = re.compile(r"(?<=//)[^/\s]*@")
 
 
 def one_line(text: str) -> str:

@@ -27,7 +27,7 @@ _NS = f"{{{COMMON}}}"
 _END = b"</package>"
 _HEAD = re.compile(
     rb'(?:<\?xml version="1\.0" encoding="(?i:utf-8)"\?>)?\s*<metadata xmlns="' + COMMON.encode() + rb'"'
-    rb'(?:\s+xmlns:rpm="[^"<&]*")?\s+packages="([0-9]*)"\s*>'
+    rb'(?:\s+xmlns:[a-z]+="[^"<&]*")*\s+packages="([0-9]*)"\s*>'
 )
 _TEXT = rb"(?:/>|>[^<]*</%s>)\s*"
 _PACKAGE = re.compile(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
+import urllib.request
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
     from mirrorpy.config import Connection
     from mirrorpy.upstream.tls import Contexts
+
+DRAIN_CAP = 64 * 1024
+DRAIN_SECONDS = 1.0
 
 
 class Clients:
@@ -41,7 +47,7 @@ class Clients:
         Raises:
             FetchError: No answer, or one that breaks off.
         """
-        with _translated(url):
+        with self._translated(url):
             if url.startswith("file:"):
                 # Not through a client, whose cookie jar takes no URL without a host.
                 request = httpx.Request("GET", url, headers=dict(headers))
@@ -56,6 +62,7 @@ class Clients:
                     raise FetchError(f"cannot be requested: {error}", url=redact(url)) from error
                 with contextlib.closing(response):
                     yield response
+                    _drain(response)
 
     @contextlib.contextmanager
     def _borrow(self, scheme: str, *, trusted: bool) -> Iterator[httpx.Client]:
@@ -91,6 +98,40 @@ class Clients:
                 f"proxy {redact(settings.proxy or '')!r} cannot be used: {type(error).__name__}"
             ) from error
 
+    @contextlib.contextmanager
+    def _translated(self, url: str) -> Iterator[None]:
+        """Raise httpx's errors as FetchError, with the URL, with the proxy where it is to blame, without secrets."""
+        shown = redact(url)
+        try:
+            yield
+        except httpx.TimeoutException as error:
+            what = "connecting" if isinstance(error, httpx.ConnectTimeout) else "waiting for data"
+            raise FetchError(f"timed out {what}{self._through(url)}", url=shown, retryable=True) from error
+        except httpx.ProxyError as error:
+            cause, refused = f"the proxy says {error}{self._through(url)}", "407" in str(error)
+            raise FetchError(
+                cause, url=shown, retryable=not refused, hint="check proxy" if refused else None
+            ) from error
+        except httpx.ConnectError as error:
+            cause = f"cannot connect{self._through(url)}: {error}"
+            raise FetchError(cause, url=shown, retryable=not hopeless(error)) from error
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
+            raise FetchError(f"cannot be requested: {error}", url=shown) from error
+        except httpx.TransportError as error:
+            cause = f"connection failed{self._through(url)}: {str(error) or type(error).__name__}"
+            raise FetchError(cause, url=shown, retryable=True) from error
+        except (httpx.HTTPError, httpx.StreamError) as error:
+            raise FetchError(f"request failed: {error}", url=shown, retryable=True) from error
+
+    def _through(self, url: str) -> str:
+        """Return a phrase that names the proxy on the way to a URL; empty where there is none."""
+        proxy = self._settings.proxy
+        if proxy is None and self._transport is None:
+            found = urllib.request.getproxies()
+            bypassed = urllib.request.proxy_bypass(urlsplit(url).netloc)
+            proxy = "" if bypassed else found.get(urlsplit(url).scheme) or found.get("all") or ""
+        return "" if proxy is None or proxy in NO_PROXY else f" through the proxy {redact(proxy)}"
+
     def close(self) -> None:
         """Close every connection that no request is using."""
         for clients in self._idle.values():
@@ -98,21 +139,13 @@ class Clients:
                 client.close()
 
 
-@contextlib.contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """Raise httpx's errors as FetchError, with the URL and without its secrets."""
-    shown = redact(url)
-    try:
-        yield
-    except httpx.TimeoutException as error:
-        what = "connecting" if isinstance(error, httpx.ConnectTimeout) else "an answer"
-        raise FetchError(f"timed out waiting for {what}", url=shown, retryable=True) from error
-    except httpx.ConnectError as error:
-        raise FetchError(f"cannot connect: {error}", url=shown, retryable=not hopeless(error)) from error
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeError) as error:
-        raise FetchError(f"cannot be requested: {error}", url=shown) from error
-    except httpx.TransportError as error:
-        cause = str(error) or type(error).__name__
-        raise FetchError(f"connection failed: {cause}", url=shown, retryable=True) from error
-    except (httpx.HTTPError, httpx.StreamError) as error:
-        raise FetchError(f"request failed: {error}", url=shown, retryable=True) from error
+def _drain(response: httpx.Response) -> None:
+    """Read a body that nobody wanted, if it is short and quick, so that the connection can be used again."""
+    length = response.headers.get("Content-Length", "")
+    if response.is_stream_consumed or not length.isdigit() or int(length) > DRAIN_CAP:
+        return
+    until = time.monotonic() + DRAIN_SECONDS
+    with contextlib.suppress(httpx.HTTPError):
+        for _ in response.iter_raw():
+            if time.monotonic() > until:
+                return

@@ -95,7 +95,7 @@ class Direct:
 
     @contextlib.contextmanager
     def ask(self, request: _Request) -> Iterator[Answer]:
-        """Send a request and yield its answer; the connection is kept if the body was read to its end.
+        """Send a request and yield its answer; the connection is kept if all of the answer came.
 
         Raises:
             Unusual: A whole HTTP library should ask; this server is not asked this way again.
@@ -107,11 +107,11 @@ class Direct:
         except BaseException:
             wire.close()
             raise
-        if answer.left or not answer.reusable:
-            wire.close()
-        else:
+        if answer.reusable:
             with self._lock:
                 self._idle.setdefault(request.server, []).append(wire)
+        else:
+            wire.close()
 
     def _exchange(self, request: _Request) -> tuple[Wire, Answer]:
         with self._lock:
@@ -128,7 +128,7 @@ class Direct:
         try:
             answer = wire.ask(request.data, bodiless=request.bodiless)
             if 300 <= answer.status_code < 400 and answer.headers.get("Set-Cookie"):
-                raise Unusual("wants a cookie carried on")
+                raise Unusual  # it wants a cookie carried on
         except Unusual:
             wire.close()
             self._unusual.add(request.server[1:3])

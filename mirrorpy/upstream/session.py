@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from mirrorpy.errors import FetchError, NotFound, redact
+from mirrorpy.upstream.body import Broken
 from mirrorpy.upstream.direct import Direct
 from mirrorpy.upstream.tls import Contexts
-from mirrorpy.upstream.url import may_share_secrets
-from mirrorpy.upstream.wire import Broken, Unusual
+from mirrorpy.upstream.url import may_share_secrets, origin
+from mirrorpy.upstream.wire import Unusual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from mirrorpy.upstream.wire import Response
 
 MAX_REDIRECTS = 10
-DRAIN_CAP = 64 * 1024
 _REDIRECTS = (301, 302, 303, 307, 308)
 _RETRYABLE = frozenset({408, 421, 425, 429, 500, 502, 503, 504, 507, 509, 520, 521, 522, 523, 524})
 
@@ -57,13 +57,10 @@ class Session:
             tally.count_request()
             with self._lanes.enter(url), self._send(method, url, headers, named) as response:
                 if response.status_code not in _REDIRECTS:
-                    if response.status_code >= 400 and response.status_code != 416:
-                        _drain(response)
                     check_status(response, url)
                     yield response
                     return
                 target = _redirected(response, url)
-                _drain(response)
             url = target
         raise FetchError(f"redirects more than {MAX_REDIRECTS} times", url=redact(asked))
 
@@ -122,14 +119,6 @@ class Tally:
             self.retries += 1
 
 
-def _drain(response: Response) -> None:
-    """Read a body that nobody wants, if it is short, so that the connection can be used again."""
-    length = response.headers.get("Content-Length", "")
-    if length.isdigit() and 0 < int(length) <= DRAIN_CAP:
-        for _ in response.iter_raw():
-            pass
-
-
 def _redirected(response: Response, url: str) -> str:
     location = str(response.headers.get("Location", ""))
     try:
@@ -137,7 +126,9 @@ def _redirected(response: Response, url: str) -> str:
         scheme = urlsplit(target).scheme
     except ValueError:
         scheme = ""
-    if not location or scheme not in ("http", "https"):
+    if not location:
+        raise FetchError("redirects without saying where to", url=redact(url))
+    if scheme not in ("http", "https") or origin(target) is None:
         raise FetchError(f"redirects to {redact(location)!r}, which cannot be followed", url=redact(url))
     if scheme == "http" and urlsplit(url).scheme == "https":
         raise FetchError("redirects from https to plain http, which is refused", url=redact(url))

@@ -126,8 +126,10 @@ class Transfer:
         """Prepare the sink for the answer's body; False if only a request for the whole file can help."""
         sink, status = self._sink, response.status_code
         if status == 206:
-            if not sink.offset or response.headers.get("Content-Type", "").startswith("multipart/"):
+            if not sink.offset:
                 raise FetchError("HTTP 206 that nobody asked for", url=redact(url))
+            if response.headers.get("Content-Type", "").lower().startswith("multipart/"):
+                raise FetchError("HTTP 206 in several parts (multipart) where one was asked for", url=redact(url))
             self._remember(response, url)
             return self._continues(response)
         if status == 416 and sink.offset:

@@ -1,7 +1,7 @@
 """One connection that speaks HTTP/1.1 as mirrors do: an answer with a length, bytes as they are, into one buffer.
 
 It is there for speed: small files cost a tenth of what a general library takes for them, and large ones are not copied
-between buffers. It understands one way to frame an answer; of any other it raises `Unusual`, and httpx asks again.
+between buffers. What it does not understand it does not guess at: it raises `Unusual`, and httpx asks again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from mirrorpy.upstream.body import Broken, body_of
 from mirrorpy.upstream.tls import hopeless
 
 if TYPE_CHECKING:
@@ -26,8 +27,10 @@ _HEAD = re.compile(
     r"HTTP/1\.([01]) ([2-5]\d\d)(?: ([\t\x20-\xff]*))?\r\n((?:[!#$%&'*+.^_`|~\w-]+:[\t\x20-\xff]*\r\n)*)",
     re.ASCII,
 )
+_STATUS = re.compile(r"HTTP/1\.[01] [1-5]\d\d[ \r]")
+_INTERIM = re.compile(r"HTTP/1\.1 1")
+"""Answers that announce another one."""
 _FIELD = re.compile(r"([^:]+):[ \t]*(.*?)[ \t]*\r\n")
-_LENGTH = re.compile(r"\d{1,19}", re.ASCII)
 _BODILESS = (204, 304)
 
 
@@ -37,14 +40,6 @@ class Unusual(Exception):
 
 class Stale(Exception):
     """The server closed a kept connection before it answered."""
-
-
-class Broken(Exception):
-    """No connection, or none any more, or nothing came in time."""
-
-    def __init__(self, cause: str, *, hopeless: bool = False) -> None:
-        super().__init__(cause)
-        self.hopeless = hopeless
 
 
 class Response(Protocol):
@@ -77,29 +72,25 @@ class Answer:
     def __init__(self, wire: Wire, head: str, first: memoryview, *, bodiless: bool) -> None:
         match = _HEAD.fullmatch(head)
         if match is None:
-            raise Unusual("a header that is none")
+            raise Unusual if _STATUS.match(head) else Broken("connection failed: the answer is no HTTP")
         self.status_code, self.reason_phrase = int(match[2]), (match[3] or "").strip()
         self.headers = _fields(match[4])
-        self.left = 0 if bodiless or self.status_code in _BODILESS else _length(self.headers)
-        self.reusable = match[1] == "1" and "close" not in self.headers.get("connection").lower()
-        self.reusable = self.reusable and len(first) <= self.left
-        self._wire, self._first = wire, first[: self.left]
+        self._kept = match[1] == "1" and "close" not in self.headers.get("connection").lower()
+        bodiless = bodiless or self.status_code in _BODILESS
+        self._body = body_of(self.headers, first, wire.receive, bodiless=bodiless)
 
     def iter_raw(self) -> Iterator[bytes]:
         """Yield the body's bytes, each part valid until the next is asked for.
 
         Raises:
-            Broken: The connection ended, or gave nothing for as long as the timeout.
+            Broken: The connection ended too early, or gave nothing for as long as the timeout.
         """
-        part = self._first
-        while self.left:
-            if not part:
-                part = self._wire.receive(self.left)
-                if not part:
-                    raise Broken(f"connection failed: closed {self.left} bytes before the end")
-            self.left -= len(part)
-            yield part  # type: ignore[misc]  # a view of bytes, which is all that anyone needs of them
-            part = part[:0]
+        return iter(self._body)  # type: ignore[arg-type]  # views of bytes, which is all that anyone needs of them
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the next request can follow: all of this answer is here, read or not."""
+        return self._kept and self._body.complete
 
 
 def _fields(lines: str) -> _Fields:
@@ -108,13 +99,6 @@ def _fields(lines: str) -> _Fields:
         key = name.lower()
         fields[key] = f"{fields[key]}, {value}" if key in fields else value
     return fields
-
-
-def _length(fields: _Fields) -> int:
-    length = fields.get("content-length")
-    if "transfer-encoding" in fields or not _LENGTH.fullmatch(length):
-        raise Unusual(f"no length: {length}")
-    return int(length)
 
 
 class Wire:
@@ -128,7 +112,7 @@ class Wire:
         try:
             self._socket = _connected(host, port, tls, timeout)
         except TimeoutError as error:
-            raise Broken("timed out waiting for connecting") from error
+            raise Broken("timed out connecting") from error
         except (OSError, ValueError) as error:
             raise Broken(f"cannot connect: {error}", hopeless=hopeless(error)) from error
         self._wait_at_most(timeout)
@@ -152,20 +136,26 @@ class Wire:
         """
         kept, self._used = self._used, True
         self._send(request, kept=kept)
-        got = self._receive_head(0, kept=kept)
         until = time.monotonic() + HEAD_SECONDS
-        while (end := self._end_of_head(got)) < 0:
-            if time.monotonic() > until:
-                raise Broken("timed out waiting for the end of the answer's header")
-            got += self._receive_head(got, kept=False)
-        head = bytes(self._view[: end + 2]).decode("latin-1")
-        return Answer(self, head, self._view[end + 4 : got], bodiless=bodiless)
+        got = self._receive_head(0, kept=kept)
+        while True:
+            while (end := self._end_of_head(got)) < 0:
+                got += self._receive_head(got, kept=False)
+                if time.monotonic() > until:
+                    raise Broken("timed out waiting for the end of the answer's header")
+            head = bytes(self._view[: end + 2]).decode("latin-1")
+            if not _INTERIM.match(head):
+                return Answer(self, head, self._view[end + 4 : got], bodiless=bodiless)
+            self._view[: got - end - 4] = bytes(self._view[end + 4 : got])
+            got -= end + 4
 
     def _end_of_head(self, got: int) -> int:
         data: bytearray = self._view.obj  # type: ignore[assignment]
         end = data.find(b"\r\n\r\n", 0, got)
-        if end < 0 and (got >= HEAD_CAP or data.find(b"\n\n", 0, got) >= 0):
-            raise Unusual("no header that is one")
+        if end < 0 and data.find(b"\n\n", 0, got) >= 0:
+            raise Unusual
+        if end < 0 and got >= HEAD_CAP:
+            raise Broken(f"connection failed: the answer's header has more than {HEAD_CAP} bytes")
         return end
 
     def _send(self, request: bytes, *, kept: bool) -> None:
@@ -195,7 +185,7 @@ class Wire:
         try:
             return self._socket.recv_into(view)
         except (BlockingIOError, ssl.SSLWantReadError) as error:
-            raise Broken("timed out waiting for an answer") from error
+            raise Broken("timed out waiting for data") from error
         except OSError as error:
             raise Broken(f"connection failed: {error}") from error
 

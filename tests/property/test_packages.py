@@ -1,0 +1,94 @@
+"""primary.xml read in two ways: what is cut out of the bytes is what the element parser finds, or nobody cuts."""
+
+import io
+import re
+from collections.abc import Iterator
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirrorpy.errors import RepodataError
+from mirrorpy.rpmmd import packages
+from mirrorpy.rpmmd.packages import Listed, iter_packages
+from mirrorpy.rpmmd.xml import COMMON, iter_elements
+from tests.integration.upstream import primary_xml
+
+NS = f"{{{COMMON}}}"
+DOCUMENT = primary_xml({"Packages/a-1.rpm": b"one", "Packages/b+1~2^3.rpm": b"other", "c.rpm": b"third"})
+WHOLE = re.compile(rb"<package.*?</package>", re.DOTALL)
+INSERTS = [
+    *(b"<!-- c -->", b'<!-- </package><package type="rpm"> -->', b"<![CDATA[</package>]]>", b"<?pi x?>"),
+    *(b"</package>", b"<package>", b'<package type="rpm">', b"<format>", b"</format>", b"</metadata>", b"<metadata>"),
+    *(b"<location href='x'/>", b'<location href="x.rpm"/>', b'<checksum type="md5">00</checksum>', b"<size/>"),
+    *(b"&amp;", b"&lt;", b"&#x41;", b"&e;", b"\r\n", b"\n", b"\t", b" ", b"\0", b"\xff", "\u00e9".encode()),
+    *(b'"', b"'", b">", b"<", b' xmlns="urn:x"', b' xml:base="../x/"', b"x", b"0", b"<x/>", b"<x>", b"</x>"),
+]
+Read = tuple[list[Listed], str | None]
+
+
+def read(fields: Iterator[Listed]) -> Read:
+    """What comes, empty and absent fields being the same to all who read them, and the error that ends it."""
+    found: list[Listed] = []
+    try:
+        found.extend(listed._replace(base=listed.base or None) for listed in fields)
+    except RepodataError as error:
+        return found, str(error)
+    return found, None
+
+
+def quickly(data: bytes) -> Read:
+    return read(iter_packages(io.BytesIO(data), lambda _tag, _promised: None))
+
+
+def by_elements(data: bytes) -> Read:
+    elements = iter_elements(io.BytesIO(data), "primary", f"{NS}package", lambda _root: None)
+    return read(packages._listed(element) for element in elements)
+
+
+def test_what_createrepo_writes_is_cut() -> None:
+    cutter = packages._Cutter(io.BytesIO(DOCUMENT), lambda _tag, _promised: None)
+    assert [listed.href for listed in cutter.iter_cut()] == ["Packages/a-1.rpm", "Packages/b+1~2^3.rpm", "c.rpm"]
+    assert cutter.rest is None
+
+
+@given(st.data(), st.lists(st.sampled_from(INSERTS), min_size=1, max_size=3), st.sampled_from([7, 64, 1 << 20]))
+def test_both_ways_agree(data: st.DataObject, inserts: list[bytes], chunk: int) -> None:
+    """A document with anything anywhere: the same packages, and an error where the other has one, or a bit earlier."""
+    document = DOCUMENT
+    for insert in inserts:
+        start = data.draw(st.integers(0, len(document)))
+        document = document[:start] + insert + document[data.draw(st.sampled_from([start, start, start + 9])) :]
+    quick, slow = quickly_in(document, chunk), by_elements(document)
+    assert (quick[1] is None) == (slow[1] is None), (quick, slow)
+    if slow[1] is None:
+        assert quick[0] == slow[0]
+    else:
+        assert quick[0] == slow[0][: len(quick[0])]
+
+
+def quickly_in(data: bytes, chunk: int) -> Read:
+    before, packages.CHUNK = packages.CHUNK, chunk
+    try:
+        return quickly(data)
+    finally:
+        packages.CHUNK = before
+
+
+@given(st.permutations(range(3)), st.integers(0, 2))
+def test_an_odd_package_among_others(order: list[int], odd: int) -> None:
+    """The element parser takes over in the middle, and nothing is lost or seen twice."""
+    found = WHOLE.findall(DOCUMENT)
+    start, end = DOCUMENT.index(found[0]), DOCUMENT.index(found[-1]) + len(found[-1])
+    found[odd] = found[odd].replace(b"<summary>", b"<x/><summary>")
+    pieces = [found[number] for number in order]
+    document = DOCUMENT[:start] + b"\n".join(pieces) + DOCUMENT[end:]
+    assert quickly_in(document, 64) == by_elements(document)
+
+
+def test_a_line_number_after_taking_over() -> None:
+    """An error is at the line where an editor shows it."""
+    found = WHOLE.findall(DOCUMENT)
+    document = DOCUMENT[: DOCUMENT.index(found[0])] + b"\n\n\n".join([*found, b"<x>", b"</y>"])
+    line = document[: document.index(b"</y>")].count(b"\n") + 1
+    for _, error in (quickly_in(document, 64), by_elements(document)):
+        assert f"line {line}" in (error or "")
