@@ -1,6 +1,7 @@
 """Fixtures that several kinds of tests share."""
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 
@@ -28,8 +29,9 @@ def repo(simulator: Simulator) -> Repo:
 @pytest.fixture
 def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Leave signals, logs and the environment as they were, where mirrorpy runs within this process."""
-    for name in ("MIRRORPY_CONFIG", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name == "MIRRORPY_CONFIG" or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     logger = logging.getLogger("mirrorpy")
     before = (logger.handlers[:], logger.propagate, logger.level)
     signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}

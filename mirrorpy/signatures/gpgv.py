@@ -110,6 +110,9 @@ class Gpgv:
 
     def _reason(self, group: dict[str, list[str]]) -> str | None:
         """Say why a signature is not good; None if it is."""
+        unchecked = group.get("ERRSIG", [])[2:3]
+        if unchecked and unchecked[0] in WEAK:
+            return self._too_weak(unchecked[0])
         for keyword, reason in _REASONS.items():
             if keyword in group:
                 key = group[keyword][0] if group[keyword] else ""
@@ -119,7 +122,10 @@ class Gpgv:
         algorithm = group["VALIDSIG"][7]
         if algorithm in STRONG or (algorithm == SHA1 and self._allow_sha1):
             return None
-        hint = "; CentOS 5 needs `allow_sha1: true`" if algorithm == SHA1 else ""
+        return self._too_weak(algorithm)
+
+    def _too_weak(self, algorithm: str) -> str:
+        hint = "; CentOS 5 needs `allow_sha1: true`" if algorithm == SHA1 and not self._allow_sha1 else ""
         return f"is over {WEAK.get(algorithm, 'a digest that is not known')}, which proves nothing any more{hint}"
 
     def _run(self, signature: bytes, data: bytes | BinaryIO) -> str:

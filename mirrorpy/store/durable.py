@@ -18,7 +18,7 @@ FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 PRIVATE_MODE = 0o700
 _HINTS = {
-    errno.ENOSPC: "make room and run again; what was downloaded is kept",
+    errno.ENOSPC: "make room, of bytes or inodes (df, df -i), and run again; what was downloaded is kept",
     errno.EDQUOT: "raise the quota and run again; what was downloaded is kept",
     errno.EROFS: "the filesystem is read-only",
     errno.EACCES: "run as the user who owns root",
@@ -33,7 +33,9 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else None
+        # Of two names the second is the new one, which could not be made.
+        file = error.filename2 or error.filename
+        name = os.fsdecode(file) if isinstance(file, (str, bytes)) else None
         where = f"{name}: " if name else ""
         cause = error.strerror or str(error)
         raise LocalError(f"{where}{doing}: {cause}", hint=_HINTS.get(error.errno or 0)) from error

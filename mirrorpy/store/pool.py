@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.rpmmd.digest import hash_from
 from mirrorpy.rpmmd.model import Checksum, RemoteFile
-from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders, translated
+from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders, sync_folder, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,6 +196,17 @@ def _unfinished(target: str) -> str:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name)
     return name
+
+
+def sweep_marker(layout: Layout) -> str:
+    """Return the file that says that the pool may hold files which nothing needs."""
+    return f"{layout.state}/sweep-owed"
+
+
+def owe_sweep(layout: Layout) -> None:
+    """Write down, durably, that a sweep is needed: whoever is killed before it, another run does it."""
+    os.close(os.open(sweep_marker(layout), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
+    sync_folder(layout.state)
 
 
 def iter_unused(layout: Layout) -> Iterator[tuple[str, int]]:

@@ -18,6 +18,7 @@ from mirrorpy.store.durable import (
 from mirrorpy.store.generation import Generation, published_generation
 from mirrorpy.store.layout import seconds_of, stamp_of
 from mirrorpy.store.manifest import write_manifest
+from mirrorpy.store.pool import owe_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,6 +39,8 @@ class Stage:
         self._folder = own.staged
         self._made: set[str] = {""}
         with translated("cannot prepare the next generation"):
+            if os.path.lexists(own.staged):
+                owe_sweep(layout)
             clear_stage(own)
             os.mkdir(self._folder, FOLDER_MODE)
             os.chmod(self._folder, FOLDER_MODE)

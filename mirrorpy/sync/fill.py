@@ -12,6 +12,7 @@ from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import sync_filesystem, translated
 from mirrorpy.store.incoming import Partial
+from mirrorpy.store.pool import owe_sweep
 from mirrorpy.store.stage import clear_stage
 from mirrorpy.store.weak import write_weak
 from mirrorpy.sync.parallel import unordered
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mirrorpy.rpmmd.model import RemoteFile
-    from mirrorpy.store.layout import RepoLayout
+    from mirrorpy.store.layout import Layout, RepoLayout
     from mirrorpy.store.pool import Pool
     from mirrorpy.sync.claims import Claims
     from mirrorpy.sync.report import Downloaded, Watch
@@ -162,10 +163,16 @@ def _discard(partial: Partial) -> None:
         os.unlink(partial.path)
 
 
-def clear_leftovers(own: RepoLayout) -> None:
-    """Remove what earlier runs left, once everything that is wanted has its place."""
+def clear_leftovers(layout: Layout, own: RepoLayout) -> None:
+    """Remove what earlier runs left, once everything that is wanted has its place.
+
+    Some of it may be the last name but the pool's of what a failed run brought, and nobody wants any more.
+    """
     with translated("cannot clear incoming"):
+        left = [f"{own.incoming}/{name}" for name in os.listdir(own.incoming)]
+        if os.path.lexists(own.staged) or any(os.lstat(path).st_nlink > 1 for path in left):
+            owe_sweep(layout)
         clear_stage(own)
-        for name in os.listdir(own.incoming):
+        for path in left:
             with contextlib.suppress(IsADirectoryError):
-                os.unlink(f"{own.incoming}/{name}")
+                os.unlink(path)

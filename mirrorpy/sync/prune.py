@@ -12,10 +12,10 @@ from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import is_there, translated
 from mirrorpy.store.generation import Freed, drop_generation, list_generations, published_generation, superseded
 from mirrorpy.store.lock import lock_repository, own_pool, share_pool
-from mirrorpy.store.pool import Pool, iter_unused
+from mirrorpy.store.pool import Pool, iter_unused, sweep_marker
 from mirrorpy.store.stage import clear_stage
 from mirrorpy.store.state import read_state, write_state
-from mirrorpy.sync.publish import drop_superseded, publish_entries, read_indexes_of, sweep_marker
+from mirrorpy.sync.publish import drop_superseded, publish_entries, read_indexes_of
 
 if TYPE_CHECKING:
     from mirrorpy.config import Config, Repository

@@ -12,9 +12,9 @@ from mirrorpy.errors import LocalError
 from mirrorpy.plan import Entry
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Checksum, Kind
-from mirrorpy.store.durable import sync_folder, translated
+from mirrorpy.store.durable import translated
 from mirrorpy.store.generation import Freed, Generation, drop_generation, list_generations, superseded
-from mirrorpy.store.pool import hash_file
+from mirrorpy.store.pool import hash_file, owe_sweep
 from mirrorpy.store.stage import Stage, next_stamp
 
 if TYPE_CHECKING:
@@ -162,15 +162,9 @@ def drop_superseded(
 def _drop(generations: list[Generation], layout: Layout, freed: Freed) -> None:
     if generations:
         with translated("cannot write"):
-            os.close(os.open(sweep_marker(layout), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644))
-            sync_folder(layout.state)
+            owe_sweep(layout)
     for generation in generations:
         freed.add(drop_generation(generation))
-
-
-def sweep_marker(layout: Layout) -> str:
-    """Return the file that says that the pool may hold files which nothing needs."""
-    return f"{layout.state}/sweep-owed"
 
 
 def would_free(place: Place, own: RepoLayout, keep: int, needed: set[Checksum]) -> Freed:

@@ -297,11 +297,12 @@ class _Sync:
                     self.state, self.repo, self.published, self.shortfall.missing, self.signed.demands.trust
                 )
             keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
-            self._tidy()
+            self._tidy(lagging=snapshot.document is None)
 
-    def _tidy(self) -> None:
-        """Remove what neither clients nor the next run need."""
-        clear_leftovers(self.own)
+    def _tidy(self, *, lagging: bool = False) -> None:
+        """Remove what neither clients nor the next run need; where all mirrors lag, it may be of the state to come."""
+        if not lagging:
+            clear_leftovers(self.layout, self.own)
         freed = drop_superseded(self.layout, self.place, self.own, self.repo.keep, self.later)
         self.report.pruned = Moved(freed.files, freed.bytes)
         if self.pool.weak != self.weak:

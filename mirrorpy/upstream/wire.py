@@ -6,6 +6,7 @@ between buffers. What it does not understand it does not guess at: it raises `Un
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import ssl
@@ -13,6 +14,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from mirrorpy.errors import LocalError
 from mirrorpy.upstream.body import Broken, body_of
 from mirrorpy.upstream.tls import hopeless
 
@@ -106,6 +108,7 @@ class Wire:
 
     Raises:
         Broken: It cannot be made.
+        LocalError: This machine has no descriptor left for it.
     """
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> None:
@@ -114,6 +117,9 @@ class Wire:
         except TimeoutError as error:
             raise Broken("timed out connecting") from error
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                hint = "raise the limit of open files, or lower max_parallel_downloads"
+                raise LocalError(f"cannot connect: {error.strerror}", hint=hint) from error
             raise Broken(f"cannot connect: {error}", hopeless=hopeless(error)) from error
         self._wait_at_most(timeout)
         self._view = memoryview(bytearray(BUFFER))
