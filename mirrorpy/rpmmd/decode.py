@@ -153,6 +153,38 @@ def open_decoded(source: BinaryIO, *, size: int, open_size: int | None = None) -
     return Decoded(source, limit if open_size is None else min(limit, open_size))
 
 
+class Proof:
+    """What a record unpacks to, compared with what repomd promises while somebody reads it."""
+
+    def __init__(self, record: Record, source: BinaryIO, *, size: int, open_size: int | None = None) -> None:
+        self._record = record
+        self._stream = open_decoded(source, size=size, open_size=open_size)
+        self._digest = new_hash(record.open_checksum.algorithm if record.open_checksum else "sha256")
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to size bytes, fewer where a block ends; none at the end."""
+        block = self._stream.read(size)
+        self._digest.update(block)
+        return block
+
+    def conclude(self) -> None:
+        """Read to the end, and compare.
+
+        Raises:
+            RepodataError: It does not unpack.
+            ChecksumMismatch: It unpacks to other bytes.
+        """
+        while self.read(BLOCK):
+            pass
+        record, size = self._record, self._stream.position
+        if record.open_size not in (None, size):
+            cause = f"unpacks to {size} bytes instead of {record.open_size}"
+            raise ChecksumMismatch(cause, href=record.file.href)
+        if record.open_checksum is not None and self._digest.hexdigest() != record.open_checksum.value:
+            cause = f"unpacks to other bytes than its open-checksum {record.open_checksum} says"
+            raise ChecksumMismatch(cause, href=record.file.href)
+
+
 def verify_open(record: Record, source: BinaryIO, size: int) -> None:
     """Prove that a record unpacks to what repomd promises.
 
@@ -167,13 +199,4 @@ def verify_open(record: Record, source: BinaryIO, size: int) -> None:
     if source.read(len(ZCK_MAGIC)) == ZCK_MAGIC:
         return
     source.seek(0)
-    stream = open_decoded(source, size=size, open_size=record.open_size)
-    algorithm = record.open_checksum.algorithm if record.open_checksum else "sha256"
-    digest = new_hash(algorithm)
-    while block := stream.read(BLOCK):
-        digest.update(block)
-    href = record.file.href
-    if record.open_size is not None and stream.position != record.open_size:
-        raise ChecksumMismatch(f"unpacks to {stream.position} bytes instead of {record.open_size}", href=href)
-    if record.open_checksum is not None and digest.hexdigest() != record.open_checksum.value:
-        raise ChecksumMismatch(f"unpacks to other bytes than its open-checksum {record.open_checksum} says", href=href)
+    Proof(record, source, size=size, open_size=record.open_size).conclude()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import RepodataError
+from mirrorpy.errors import MirrorError, RepodataError
 from mirrorpy.rpmmd.href import check_href
 from mirrorpy.rpmmd.model import MAX_SIZE, Checksum, Kind, RemoteFile
 from mirrorpy.rpmmd.xml import iter_elements, local, text_of, whole_number
@@ -35,7 +35,11 @@ def iter_deltas(source: Readable, name: str) -> Iterator[RemoteFile]:
             raise RepodataError(f"{name} has the root element {local(root)!r}")
 
     for element in iter_elements(source, name, "{*}delta", check_root):
-        yield _parse_delta(element)
+        try:
+            yield _parse_delta(element)
+        except MirrorError as error:
+            error.cause = f"{name}: {error.cause}"
+            raise
 
 
 def _parse_delta(element: _Element) -> RemoteFile:

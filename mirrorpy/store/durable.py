@@ -7,6 +7,7 @@ import ctypes
 import errno
 import functools
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
@@ -79,6 +80,8 @@ def sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, folder) from None
     finally:
         os.close(descriptor)
 
@@ -123,7 +126,7 @@ def make_folder(folder: str, mode: int) -> None:
 def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
     """Replace a file in one step: it has the old content or the new one, also after a power cut."""
     temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
     with open(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
         file.write(data)
@@ -131,3 +134,16 @@ def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
         os.fsync(descriptor)
     os.rename(temporary, path)
     sync_folder(os.path.dirname(path))
+
+
+def open_regular(path: str) -> int:
+    """Open a regular file for reading, and nothing else: a FIFO would be waited for.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is no regular file", path)
+    return descriptor

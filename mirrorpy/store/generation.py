@@ -123,8 +123,11 @@ def drop_generation(generation: Generation) -> Freed:
     """Remove a generation's files and its manifest; what somebody else put there stays, with its folders."""
     freed = Freed()
     with translated("cannot remove an old generation"):
+        real = {folder for folder, _, _ in os.walk(generation.folder)}
         for entry in generation.entries():
             path = f"{generation.folder}/{entry.path}"
+            if os.path.dirname(path) not in real:
+                continue
             with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                 info = os.lstat(path)
                 if stat.S_ISREG(info.st_mode):

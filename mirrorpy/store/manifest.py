@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from mirrorpy.plan import Entry
 from mirrorpy.rpmmd.href import INDEX_FILES
 from mirrorpy.rpmmd.model import Checksum, Kind
+from mirrorpy.store.durable import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +41,7 @@ def is_whole(path: str) -> bool:
     """Tell whether a manifest is there, byte for byte as it was written."""
     digest, length = hashlib.sha256(), len(FOOTER) + 65
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             left = os.fstat(file.fileno()).st_size - length
             while left > 0 and (block := file.read(min(left, 1024 * 1024))):
                 digest.update(block)

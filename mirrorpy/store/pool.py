@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import threading
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 KEY_ALGORITHM = "sha256"
 UNFINISHED = ".new-"
+_OBJECT = re.compile(r"/\w+/([0-9a-f]{2})/\1[0-9a-f]+(\.new-[0-9-]+)?")
 
 
 def hash_file(path: str, *algorithms: str) -> list[str]:
@@ -214,6 +216,8 @@ def iter_unused(layout: Layout) -> Iterator[tuple[str, int]]:
     for folder, _, names in os.walk(layout.pool):
         for name in names:
             path = f"{folder}/{name}"
+            if not _OBJECT.fullmatch(path[len(layout.pool) :]):
+                continue
             info = os.lstat(path)
             if info.st_nlink == 1 or not stat.S_ISREG(info.st_mode) or UNFINISHED in name:
                 yield path, info.st_size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,12 @@ from mirrorpy.errors import LocalError
 from mirrorpy.store.durable import PRIVATE_MODE, is_there, make_folders, translated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mirrorpy.store.layout import Layout, Place, RepoLayout
 
+_NOBODY = "probe.none"
+"""A name that nothing has."""
 RESERVE = 1024**2
 """Bytes left free beside what is downloaded: metadata, manifests, folders."""
 
@@ -52,22 +57,54 @@ def probe_place(layout: Layout, place: Place, own: RepoLayout) -> None:
             )
         if not os.path.isdir(folder):
             raise LocalError(f"{folder} is no folder", hint="move it away")
-    with translated("cannot probe"):
-        if os.stat(folder).st_dev != os.stat(layout.state).st_dev:
-            raise LocalError(
-                f"{folder} is on another filesystem than {layout.state}, and hard links cannot cross",
-                hint="one root is one filesystem: use one configuration for each disk",
-            )
-    probe, hard, soft = (f"{own.folder}/probe{suffix}" for suffix in ("", ".hard", ".soft"))
+    _probe_mounts(layout, own, folder)
+    _probe_links(layout, own)
+
+
+def _probe_mounts(layout: Layout, own: RepoLayout, folder: str) -> None:
+    """Ask the kernel, which refuses to rename across mounts before it looks for the name; so nothing is written."""
+    for one, other in ((own.incoming, layout.pool), (layout.pool, own.folder), (own.folder, folder)):
+        with translated("cannot probe"), contextlib.suppress(FileNotFoundError):
+            try:
+                os.rename(f"{one}/{_NOBODY}", f"{other}/{_NOBODY}")
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                raise LocalError(
+                    f"{other} is on another filesystem, or another mount, than {one}, and hard links cannot cross",
+                    hint="one root is one filesystem: use one configuration for each disk",
+                ) from error
+
+
+def _probe_links(layout: Layout, own: RepoLayout) -> None:
+    """Make one link of each kind in the repository's state."""
+    probe, hard, soft = names = [f"{own.folder}/probe{suffix}" for suffix in ("", ".hard", ".soft")]
+    _forget(names)
     try:
-        with translated("root's filesystem refuses hard links, symbolic links or writing"):
-            with open(probe, "wb"):
-                os.link(probe, hard)
+        with translated("cannot write here"):
+            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        with _refusing(layout.root, "hard links"):
+            os.link(probe, hard)
+        with _refusing(layout.root, "symbolic links"):
             os.symlink("probe", soft)
     finally:
-        for name in (probe, hard, soft):
-            with contextlib.suppress(OSError):
-                os.unlink(name)
+        _forget(names)
+
+
+@contextlib.contextmanager
+def _refusing(root: str, what: str) -> Iterator[None]:
+    with translated(f"cannot try {what}"):
+        try:
+            yield
+        except PermissionError as error:
+            cause = f"{root}: its filesystem refuses {what}: {error.strerror}"
+            raise LocalError(cause, hint="use one that has them, as ext4, xfs and btrfs have") from error
+
+
+def _forget(names: list[str]) -> None:
+    for name in names:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
 
 
 def check_space(layout: Layout, needed: int) -> None:

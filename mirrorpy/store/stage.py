@@ -102,9 +102,10 @@ class Stage:
         name = self._place.generation(stamp)
         generation = Generation(name, stamp, f"{self._place.folder}/{name}", self._own.manifest(stamp))
         with translated("cannot publish"):
-            write_manifest(generation.manifest, entries)
+            write_manifest(f"{self._folder}.files", entries)
             make_folders(self._place.folder, below=self._layout.root)
             os.rename(self._folder, generation.folder)
+            os.rename(f"{self._folder}.files", generation.manifest)
             sync_filesystem(self._layout.state)
             switch_link(self._place, self._own, name)
         return generation
@@ -122,6 +123,8 @@ def switch_link(place: Place, own: RepoLayout, name: str) -> None:
 
 def clear_stage(own: RepoLayout) -> None:
     """Remove what a killed run was building."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{own.staged}.files")
     if os.path.lexists(own.staged):
         if os.path.islink(own.staged) or not os.path.isdir(own.staged):
             os.unlink(own.staged)

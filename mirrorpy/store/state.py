@@ -6,7 +6,7 @@ import os
 
 import msgspec
 
-from mirrorpy.store.durable import is_there, translated, write_file
+from mirrorpy.store.durable import is_there, open_regular, translated, write_file
 
 
 class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -42,7 +42,7 @@ class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
 def read_state(path: str) -> RepoState:
     """Read state.json; an empty state where it is missing or damaged."""
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             return msgspec.json.decode(file.read(), type=RepoState)
     except (OSError, ValueError, RecursionError):
         return RepoState()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import RepodataError
 from mirrorpy.rpmmd.model import Checksum
-from mirrorpy.store.durable import write_file
+from mirrorpy.store.durable import open_regular, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ def read_weak(path: str) -> dict[Checksum, Checksum]:
     """Read the file; what is missing or damaged costs a hashing of the published tree, no more."""
     weak: dict[Checksum, Checksum] = {}
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(open_regular(path), encoding="ascii", errors="replace") as file:
             for line in file:
                 promised, _, key = line.strip().partition(" ")
                 weak[_checksum(promised)] = _checksum(key)

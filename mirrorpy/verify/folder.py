@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import time
@@ -20,11 +21,11 @@ from mirrorpy.sync.report import Failure
 from mirrorpy.verify.files import Done, Folder, Inspector, Job
 from mirrorpy.verify.orphans import iter_orphans
 from mirrorpy.verify.pairing import check_pairing
-from mirrorpy.verify.promises import Promises, read_promises
+from mirrorpy.verify.promises import Promises, iter_promised
 from mirrorpy.verify.report import ALL_KINDS, FOREIGN_KINDS, FindingKind, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from mirrorpy.config import Repository
     from mirrorpy.plan import Entry
@@ -133,12 +134,11 @@ def _examine(
     name, now = verdict.id, time.time()
     watch.step(name, "reading metadata")
     verdict.retired = sum(entry.retired is not None for entry in beside)
-    promises = read_promises(folder, verdict)
     check_pairing(folder, demands, verdict, required=folder.ours)
-    verdict.files, verdict.bytes = len(promises.files), sum(file.size or 0 for file in promises.files.values())
-    jobs = _jobs(promises, beside, proofs, settings, now)
+    promises = Promises()
+    files = itertools.chain(iter_promised(folder, promises, verdict), _files_beside(beside))
+    jobs = _jobs(files, promises, proofs, settings, now, watch=lambda size: watch.expect(name, 1, size))
     watch.step(name, "looking at files" if settings.quick else "hashing")
-    watch.expect(name, len(jobs), sum(job.file.size or 0 for job in jobs))
     inspector = Inspector(folder, settings, demands.packages, lambda size: watch.receive(name, size))
     seen: dict[str, int] = {}
     bad: set[str] = set()
@@ -152,31 +152,39 @@ def _examine(
             seen[checksum] = int(now)
         elif not done.findings and checksum in proofs:
             seen.setdefault(checksum, proofs[checksum])
+    verdict.files, verdict.bytes = len(promises.files), sum(file.size or 0 for file in promises.files.values())
     proofs.clear()
     # One checksum may stand for several files.
     proofs.update((checksum, at) for checksum, at in seen.items() if checksum not in bad)
     _find_orphans(folder, promises, beside, verdict)
 
 
+def _files_beside(beside: list[Entry]) -> Iterator[RemoteFile]:
+    for entry in beside:
+        if entry.promised:
+            yield RemoteFile(entry.path, entry.promised, entry.size, entry.kind)
+
+
 def _jobs(
-    promises: Promises, beside: list[Entry], proofs: Mapping[str, int], settings: Settings, now: float
-) -> list[Job]:
-    """Return the files to look at, those that were not hashed for longest first."""
-    files = list(promises.files.values())
-    files += [RemoteFile(entry.path, entry.promised, entry.size, entry.kind) for entry in beside if entry.promised]
-    if settings.since is None:
-        return [Job(file, promises.nevras.get(file.path), promises.others.get(file.path)) for file in files]
+    files: Iterable[RemoteFile],
+    promises: Promises,
+    proofs: Mapping[str, int],
+    settings: Settings,
+    now: float,
+    watch: Callable[[int], None],
+) -> Iterator[Job]:
+    """Yield the files to look at, while their list is still read; or those that were not hashed for longest first."""
 
     def hashed(file: RemoteFile) -> int:
         at = proofs.get(str(file.checksum), 0)
         # A clock that was wrong once must not spare a file until then.
         return at if at <= now else 0
 
-    due = now - settings.since
-    return [
-        Job(file, promises.nevras.get(file.path), promises.others.get(file.path), hashed(file) <= due)
-        for file in sorted(files, key=hashed)
-    ]
+    due = None if settings.since is None else now - settings.since
+    for file in files if due is None else sorted(files, key=hashed):
+        watch(file.size or 0)
+        path = file.path
+        yield Job(file, promises.nevras.get(path), promises.others.get(path), due is None or hashed(file) <= due)
 
 
 def _count(done: Done, verdict: Verdict, settings: Settings) -> None:

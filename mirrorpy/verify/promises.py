@@ -9,9 +9,9 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import MirrorError, RepodataError, UpstreamError
+from mirrorpy.errors import ChecksumMismatch, MirrorError, RepodataError, UpstreamError
 from mirrorpy.plan import conflict
-from mirrorpy.rpmmd.decode import open_decoded, verify_open
+from mirrorpy.rpmmd.decode import Proof, verify_open
 from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
 from mirrorpy.rpmmd.href import check_tree
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO, Protocol
 
-    from mirrorpy.rpmmd.model import Nevra, Record, RemoteFile
+    from mirrorpy.rpmmd.model import Nevra, Record, RemoteFile, Repomd
     from mirrorpy.verify.report import Verdict
 
     class Source(Protocol):
@@ -52,28 +52,48 @@ class Promises:
 def read_promises(source: Source, verdict: Verdict) -> Promises:
     """Read repomd.xml and what it lists; faults become findings."""
     promises = Promises()
-    data = source.read_index(REPOMD_HREF)
-    if data is None:
-        verdict.add(FindingKind.MISSING, REPOMD_HREF, "is not there")
-        return promises
-    try:
-        repomd = parse_repomd(data)
-    except UpstreamError as error:
-        verdict.findings.append(Finding.of(error, REPOMD_HREF))
-        return promises
+    for _ in iter_promised(source, promises, verdict):
+        pass
+    return promises
+
+
+def iter_promised(source: Source, promises: Promises, verdict: Verdict) -> Iterator[RemoteFile]:
+    """Read repomd.xml and what it lists, and yield each file once as soon as it is known; faults become findings.
+
+    What else is known of a file stands in promises before it is yielded.
+    """
+    repomd = _read_repomd(source, verdict)
+    if repomd is None:
+        return
     promises.complete = True
+    listing = [record for record in repomd.records if _lists_files(record, repomd)]
     for record in repomd.records:
-        _promise(promises, record.file, verdict)
-    for record in repomd.records:
-        if record is repomd.record("primary") or record.type in RECORD_TYPES:
-            _read_record(source, record, promises, verdict)
-        else:
+        if record not in listing:
             promises.others[record.file.path] = record
+        if _promise(promises, record.file, verdict):
+            yield record.file
+    for record in listing:
+        yield from _read_record(source, record, promises, verdict)
     try:
         check_tree(promises.files)
     except RepodataError as error:
         verdict.add(FindingKind.DUPLICATE, error.href or "", error.cause)
-    return promises
+
+
+def _read_repomd(source: Source, verdict: Verdict) -> Repomd | None:
+    data = source.read_index(REPOMD_HREF)
+    if data is None:
+        verdict.add(FindingKind.MISSING, REPOMD_HREF, "is not there")
+        return None
+    try:
+        return parse_repomd(data)
+    except UpstreamError as error:
+        verdict.findings.append(Finding.of(error, REPOMD_HREF))
+        return None
+
+
+def _lists_files(record: Record, repomd: Repomd) -> bool:
+    return record is repomd.record("primary") or record.type in RECORD_TYPES
 
 
 def check_content(record: Record, file: BinaryIO) -> Iterator[Finding]:
@@ -86,28 +106,30 @@ def check_content(record: Record, file: BinaryIO) -> Iterator[Finding]:
         yield Finding(FindingKind.METADATA, record.file.path, error.cause)
 
 
-def _read_record(source: Source, record: Record, promises: Promises, verdict: Verdict) -> None:
-    """Prove what a record unpacks to, and take what it lists."""
+def _read_record(source: Source, record: Record, promises: Promises, verdict: Verdict) -> Iterator[RemoteFile]:
+    """Take what a record lists, and prove what it unpacks to; even the wrong bytes are read, to say more of them."""
     file = source.open_record(record)
     if file is None:
         promises.complete = False
         return
     with file:
-        verdict.findings += check_content(record, file)
         size = file.seek(0, 2)
         file.seek(0)
+        proof = Proof(record, file, size=size)
         try:
-            _take(_listed(record, file, size, verdict), promises, verdict)
+            yield from _take(_listed(record, proof, verdict), promises, verdict)
         except UpstreamError as error:
             promises.complete = False
             verdict.findings.append(Finding.of(error, record.file.path))
+        try:
+            proof.conclude()
+        except UpstreamError as error:
+            # What does not unpack was said above.
+            if isinstance(error, ChecksumMismatch):
+                verdict.add(FindingKind.METADATA, record.file.path, error.cause)
 
 
-def _listed(
-    record: Record, file: BinaryIO, size: int, verdict: Verdict
-) -> Iterator[tuple[Nevra | None, RemoteFile | MirrorError]]:
-    # What it unpacks to was looked at above; here even the wrong one is read, to say more of it.
-    stream = open_decoded(file, size=size)
+def _listed(record: Record, stream: Proof, verdict: Verdict) -> Iterator[tuple[Nevra | None, RemoteFile | MirrorError]]:
     if record.type in RECORD_TYPES:
         yield from zip(itertools.repeat(None), iter_deltas(stream, record.type), strict=False)
         return
@@ -118,19 +140,24 @@ def _listed(
 
 def _take(
     listed: Iterable[tuple[Nevra | None, RemoteFile | MirrorError]], promises: Promises, verdict: Verdict
-) -> None:
+) -> Iterator[RemoteFile]:
     for nevra, file in listed:
         if isinstance(file, MirrorError):
             verdict.findings.append(Finding.of(file, ""))
             continue
         verdict.packages += file.kind is Kind.PACKAGE
-        if _promise(promises, file, verdict) and nevra is not None:
-            promises.nevras[file.path] = nevra
+        if nevra is not None:
+            promises.nevras.setdefault(file.path, nevra)
+        if _promise(promises, file, verdict):
+            yield file
 
 
 def _promise(promises: Promises, file: RemoteFile, verdict: Verdict) -> bool:
+    """Take a promise; tell whether it is the first for its path. The same again is none, another is a finding."""
     other = promises.files.setdefault(file.path, file)
+    if other is file:
+        return True
     why = conflict(other, file)
     if why is not None:
         verdict.add(FindingKind.DUPLICATE, file.path, why)
-    return why is None
+    return False
