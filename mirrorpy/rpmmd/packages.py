@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lxml import etree
 
+from mirrorpy.errors import RepodataError
 from mirrorpy.rpmmd.xml import COMMON, MAX_ELEMENT, XML_BASE, iter_elements, translated
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     from mirrorpy.rpmmd.xml import Readable
 
 CHUNK = 512 * 1024
+HEAD = 4096
+"""Bytes within which the first package begins."""
 _NS = f"{{{COMMON}}}"
-_END = b"</package>"
+_END, _FORMAT_END = b"</package>", b"</format>"
+TAIL = 64
+"""Bytes within which a package ends after its `<format>`."""
+_NO_TAG = re.compile(rb"<[!?]")
 _HEAD = re.compile(
     rb'(?:<\?xml version="1\.0" encoding="(?i:utf-8)"\?>)?\s*<metadata xmlns="' + COMMON.encode() + rb'"'
     rb'(?:\s+xmlns:[a-z]+="[^"<&]*")*\s+packages="([0-9]*)"\s*>'
@@ -37,7 +43,7 @@ _PACKAGE = re.compile(
     + b"".join(b"<" + tag + _TEXT % tag for tag in (b"summary", b"description", b"packager", b"url"))
     + rb'<time(?:\s+(?:file|build)="[0-9]*")*\s*/>\s*'
     rb'<size package="([0-9]*)"(?:\s+(?:installed|archive)="[0-9]*")*\s*/>\s*'
-    rb'<location(?:\s+xml:base="([^"<&\s]*)")?\s+href="([^"<&\t\r\n]*)"\s*/>\s*(?=<format>|</package>)'
+    rb'<location(?:\s+xml:base="([^"<&\s]*)")?\s+href="([^"<&\t\r\n]*)"\s*/>\s*<format>'
 )
 
 
@@ -70,24 +76,17 @@ def iter_packages(source: Readable, check_root: Callable[[str, str | None], None
     if cutter.rest is None:
         return
     for element in iter_elements(
-        cutter.rest, "primary", f"{_NS}package", lambda root: check_root(str(root.tag), root.get("packages"))
+        cutter.rest, "primary", "{*}package", lambda root: check_root(str(root.tag), root.get("packages"))
     ):
-        yield _listed(element)
+        if element.tag == f"{_NS}package":
+            yield _listed(element)
+        elif (above := element.getparent()) is not None and above.getparent() is None:
+            # dnf takes it all the same, so its clients would ask for it.
+            raise RepodataError(f"primary has a package of another namespace than {COMMON}")
 
 
-class _Ears:
-    """A parser's target that wants to hear of nothing but what would make a `<` something else than a tag."""
-
-    plain = True
-
-    def doctype(self, *_: object) -> None:
-        self.plain = False
-
-    def comment(self, _: str) -> None:
-        self.plain = False
-
-    def pi(self, *_: object) -> None:
-        self.plain = False
+class _Deaf:
+    """A parser's target that wants to hear of nothing: the parser checks, and builds nothing."""
 
     def close(self) -> None:
         """Have no result."""
@@ -98,16 +97,15 @@ class _Cutter:
 
     def __init__(self, source: Readable, check_root: Callable[[str, str | None], None]) -> None:
         self._source, self._check_root = source, check_root
-        self._ears = _Ears()
         self._parser = etree.XMLParser(
-            target=self._ears,  # type: ignore[arg-type]  # need not have every method
+            target=_Deaf(),  # type: ignore[arg-type]  # need not have every method
             resolve_entities=False,
             no_network=True,
             huge_tree=False,
         )
         self._head = b""
         self._data = b""
-        """What was read and parsed, but not cut."""
+        """What was read, but not cut."""
         self._lines = 0
         """Of what was cut."""
         self.rest: Readable | None = None
@@ -115,14 +113,17 @@ class _Cutter:
 
     def iter_cut(self) -> Iterator[Listed]:
         """Yield packages; `rest` tells whether these were all."""
-        while part := self._source.read(CHUNK):
+        part = b""
+        while len(part) < HEAD and (more := self._source.read(CHUNK)):
+            part += more
+        while part:
             self._data += part
             found = self._cut(part)
             if found is None:
-                self.rest = _Joined(self._head + b"\n" * self._lines + self._data, self._source)
-                return
+                break
             yield from found
-        if self._data.strip() == b"</metadata>" and self._head:
+            part = self._source.read(CHUNK)
+        if not part and self._data.strip() == b"</metadata>" and self._head:
             with translated("primary"):
                 self._parser.close()
         else:
@@ -130,19 +131,23 @@ class _Cutter:
 
     def _cut(self, part: bytes) -> list[Listed] | None:
         """Return the whole packages of what is here; None where it cannot be told."""
+        if not (self._head or self._behead()) or _NO_TAG.search(self._data):
+            # Looked for before anything is cut: what begins here may hide what follows.
+            return None
         with translated("primary"):
             self._parser.feed(part)
-        if not self._ears.plain or b"<![" in self._data or not (self._head or self._behead()):
-            return None
         found: list[Listed] = []
         at, end = 0, self._data.rfind(_END) + len(_END)
         while at < end:
             match = _PACKAGE.match(self._data, at, end)
-            at = self._data.find(_END, match.end(), end) + len(_END) if match else 0
-            if match is None or self._data.find(b"<package", match.end(), at) >= 0:
+            if match is None:
                 return None
             found.append(Listed._make(map(bytes.decode, match.groups(b""))))
-        if not found and len(self._data) > MAX_ELEMENT:
+            at = self._data.find(_END, match.end()) + len(_END)
+            if not self._data[at - TAIL : at - len(_END)].rstrip().endswith(_FORMAT_END):
+                return None
+        if self._data.count(_FORMAT_END, 0, at) != len(found) or (not found and len(self._data) > MAX_ELEMENT):
+            # A second <format> could stand around anything.
             return None
         self._lines += self._data.count(b"\n", 0, at)
         self._data = self._data[at:]

@@ -9,7 +9,7 @@ from mirrorpy.errors import MirrorError, RepodataError
 from mirrorpy.rpmmd.href import check_href
 from mirrorpy.rpmmd.model import MAX_SIZE, Checksum, Kind, Nevra, RemoteFile
 from mirrorpy.rpmmd.packages import iter_packages
-from mirrorpy.rpmmd.xml import COMMON, whole_number
+from mirrorpy.rpmmd.xml import COMMON, check_root, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,12 +64,11 @@ def iter_listed(source: Readable, count: PrimaryCount) -> Iterator[tuple[Nevra, 
 
 
 def _iter_counted(source: Readable, seen: PrimaryCount) -> Iterator[Listed]:
-    def check_root(tag: str, promised: str | None) -> None:
-        if tag != f"{{{COMMON}}}metadata":
-            raise RepodataError(f"primary has the root element {tag.rpartition('}')[2]!r}")
+    def take_root(tag: str, promised: str | None) -> None:
+        check_root(tag, "primary", f"{{{COMMON}}}metadata")
         seen.promised = promised
 
-    for listed in iter_packages(source, check_root):
+    for listed in iter_packages(source, take_root):
         seen.read += 1
         yield listed
 

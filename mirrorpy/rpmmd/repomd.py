@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import MirrorError, RepodataError
 from mirrorpy.rpmmd.href import check_href
 from mirrorpy.rpmmd.model import MAX_SIZE, Checksum, Kind, Record, RemoteFile, Repomd
-from mirrorpy.rpmmd.xml import REPO, XML_BASE, local, parse_document, text_of, whole_number
+from mirrorpy.rpmmd.xml import REPO, XML_BASE, check_root, parse_document, text_of, whole_number
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -28,9 +28,11 @@ def parse_repomd(data: bytes) -> Repomd:
         UnsafeHref: A record's location is missing or leaves the repository.
     """
     root = parse_document(data, "repomd.xml")
-    if root.tag != f"{_NS}repomd":
-        raise RepodataError(f"repomd.xml has the root element {local(root)!r}")
-    elements = root.findall(f"{_NS}data")
+    check_root(str(root.tag), "repomd.xml", f"{_NS}repomd")
+    elements = root.findall("{*}data")
+    if any(element.tag != f"{_NS}data" for element in elements):
+        # dnf takes it all the same, so its clients would ask for it.
+        raise RepodataError(f"repomd.xml has a record of another namespace than {REPO}")
     if len(elements) > MAX_RECORDS:
         raise RepodataError(f"repomd.xml has {len(elements)} records")
     records = tuple(_parse_record(element) for element in elements)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lxml import etree
@@ -18,6 +19,8 @@ REPO = "http://linux.duke.edu/metadata/repo"
 COMMON = "http://linux.duke.edu/metadata/common"
 MAX_ELEMENT = 8 * 1024**2
 """Bytes from one package to the next; the largest of real ones have a tenth of it."""
+_PLACE = re.compile(r"\s*, line \d+, column \d+.*|, (?:try|use|see) XML_PARSE_HUGE.*| \(see xml\w+.*\)", re.DOTALL)
+"""What libxml2 adds to its messages: the place once more, and advice for programmers."""
 XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
@@ -36,7 +39,8 @@ def translated(name: str) -> Iterator[None]:
         # Where the parser gave up is at times told by its log alone.
         log: Any = error.error_log
         line, cause = (log[-1].line, log[-1].message) if not error.lineno and len(log) else (error.lineno, error.msg)
-        raise RepodataError(f"{name} is not well-formed XML at line {line}: {cause}") from error
+        cause = _PLACE.sub("", str(cause)).strip()
+        raise RepodataError(f"{name} is not well-formed XML at line {line or 1}: {cause}") from error
     except (UnicodeError, LookupError, ValueError) as error:
         raise RepodataError(f"{name} is not readable XML: {error}") from error
 
@@ -119,6 +123,22 @@ class _Bounded:
         if self.since > MAX_ELEMENT:
             raise RepodataError(f"{self._name} has more than {MAX_ELEMENT} bytes in one piece")
         return data
+
+
+def check_root(tag: str, name: str, expected: str) -> None:
+    """Refuse a document that is another one.
+
+    Raises:
+        RepodataError: Its root element has another name or namespace.
+    """
+    if tag == expected:
+        return
+    namespace, _, root = tag.rpartition("}")
+    if root == expected.rpartition("}")[2]:
+        raise RepodataError(
+            f"{name} is of the namespace {namespace[1:]!r} instead of {expected[1:].partition('}')[0]!r}"
+        )
+    raise RepodataError(f"{name} has the root element {root!r}")
 
 
 def local(element: _Element) -> str:

@@ -38,6 +38,7 @@ from mirrorpy.sync.shortfall import Restart, Shortfall
 from mirrorpy.sync.signed import Signed
 from mirrorpy.sync.snapshot import Snapshot, has_moved, promised_files, read_indexes, read_snapshot
 from mirrorpy.upstream import Upstream
+from mirrorpy.upstream.url import file_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,7 +253,10 @@ class _Sync:
             self.shortfall.judge(self.filler.fill(lacking, lambda partial: open_check(repomd, partial)), snapshot)
         records = Records(self.pool, self.upstream, self.shortfall.missing, self.spool)
         files = collect(promised_files(repomd, records.open, self.report.warnings))
-        if any(file.location_base for file in files.values()):
+        bases = {file.location_base: file.href for file in files.values() if file.location_base}
+        for base, href in bases.items():
+            file_url(snapshot.base, href, base)
+        if bases:
             self.report.warnings.append("metadata has xml:base: clients go there and not to this mirror")
         rules = Rules(self.repo.grace, self.repo.max_shrink, self.options.allow_shrink)
         previous = self.published.entries() if self.published else ()

@@ -41,6 +41,7 @@ The number that an outcome begins with is the [exit status](exit-status.md) of `
 stays as it was, byte for byte, nothing is pruned, no temporary file is visible below the served paths, the other
 repositories of the run are brought up to date, and the message is one line that names the repository, the file or URL,
 and the cause. The next sync from an upstream that is well again succeeds. All of that is asserted for each such line.
+Rows without a status are of what serves, or of runs that are killed.
 """
 Test = TypeVar("Test", bound=Callable[..., None])
 

@@ -49,7 +49,10 @@ class Source(Upstream):
         """Publish the next state."""
         turn = self.publications + 1
         names = {"kept": 1, "changed": turn, f"only{turn}": turn}
-        bodies = {f"Packages/{name}.rpm": build_rpm(f"{self.folder.name}-{name}", release=str(number)) for name, number in names.items()}
+        bodies = {
+            f"Packages/{name}.rpm": build_rpm(f"{self.folder.name}-{name}", release=str(number))
+            for name, number in names.items()
+        }
         for href in self.packages.keys() - bodies.keys():
             self.remove(href)
         for href, body in bodies.items():

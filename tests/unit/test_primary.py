@@ -94,8 +94,8 @@ def test_a_missing_count_is_no_warning():
 
 REFUSED = [
     (b"", "primary"),
-    (b"<metadata/>", "root element"),
-    (primary(namespace="http://example.org/"), "root element"),
+    (b"<metadata/>", "namespace"),
+    (primary(namespace="http://example.org/"), "namespace"),
     (b"<x>" + primary(package()).partition(b"?>\n")[2] + b"</x>", "root element"),
     (f'<package xmlns="{COMMON}"/>'.encode(), "root element"),
     (primary(package(href=None)), "location"),

@@ -102,7 +102,7 @@ REFUSED = [
     (b"<html><body>Welcome</body></html>", "'html'"),
     (b"not xml at all", "line 1"),
     (repomd(record("filelists")), "lists no primary"),
-    (repomd(namespace="http://linux.duke.edu/metadata/rope"), "root element"),
+    (repomd(namespace="http://linux.duke.edu/metadata/rope"), "namespace"),
     (repomd(record(None)), "without a type"),
     (repomd(record(href=None)), "location"),
     (repomd(record(href="")), "location"),
