@@ -23,7 +23,7 @@ from mirrorpy.upstream import Network
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mirrorpy.config import Config, Repository
+    from mirrorpy.config.model import Config, Repository
     from mirrorpy.sync.report import Options, Watch
 
 logger = logging.getLogger(__name__)

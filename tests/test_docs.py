@@ -15,7 +15,7 @@ import yaml
 from mirrorpy import errors
 from mirrorpy.cli import _parser
 from mirrorpy.cli.status import document
-from mirrorpy.config import load_config
+from mirrorpy.config.load import load_config
 from mirrorpy.config.model import FileOptions, Options, RepoOptions
 from mirrorpy.mirror import PruneReport, RepoStatus, RunReport
 from mirrorpy.store.state import RepoState

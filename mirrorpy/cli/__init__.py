@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import logging
 import os
 import signal
@@ -11,18 +12,18 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mirrorpy import __version__
-from mirrorpy.cli import emit, init, prune, serve, status, sync, verify
 from mirrorpy.cli.logs import set_up_logs
-from mirrorpy.config import find_config, load_config
 from mirrorpy.errors import LocalError, MirrorError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from mirrorpy.config import Config
+    from mirrorpy.config.model import Config
 
-COMMANDS = (init, sync, verify, status, prune, serve, emit)
+COMMANDS = ("init", "sync", "verify", "status", "prune", "serve", "emit")
+"""A module each, in `mirrorpy.cli`; a run imports only what its command line names: starting is most of many runs."""
+HELP = frozenset({"-h", "--help"})
 EPILOG = """\
 The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml, the first that is there.
 
@@ -42,7 +43,9 @@ class _Ended(BaseException):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    named = [command for command in COMMANDS if command in given]
+    args = _parser(*(COMMANDS if HELP.intersection(given) else named or COMMANDS)).parse_args(given)
     set_up_logs(args.log_format, verbose=args.verbose, quiet=args.quiet)
     try:
         _listen_for_signals()
@@ -69,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _config(args: argparse.Namespace) -> Config:
+    from mirrorpy.config.load import find_config, load_config  # noqa: PLC0415  # not every command needs one
+
     # Secrets and certificates are for who speaks to an upstream.
     return load_config(find_config(args.config, os.environ), os.environ if args.online else None)
 
@@ -86,7 +91,8 @@ def _listen_for_signals() -> None:
             signal.signal(number, end)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*names: str) -> argparse.ArgumentParser:
+    """Return what reads the command line, with these commands; with all, if none are named."""
     # Two of the same: a default that the whole program has must not undo what stands before the command.
     common, before = _common(), _common()
     parser = argparse.ArgumentParser(
@@ -107,8 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         )
         return added
 
-    for command in COMMANDS:
-        command.declare(add)
+    for name in names or COMMANDS:
+        importlib.import_module(f"mirrorpy.cli.{name}").declare(add)
     return parser
 
 

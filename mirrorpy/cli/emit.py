@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from mirrorpy.cli.arguments import port_number
-from mirrorpy.config import select_repositories
+from mirrorpy.config.selection import select_repositories
 from mirrorpy.emit.apache import apache_conf
 from mirrorpy.emit.cron import cron_file
 from mirrorpy.emit.disable import disable_script
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from mirrorpy.config import Config
+    from mirrorpy.config.model import Config
 
 UNITS = ("mirrorpy.service", "mirrorpy.timer")
 logger = logging.getLogger(__name__)

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mirrorpy.config import load_config
-from mirrorpy.config.load import DEFAULT_FILES
+from mirrorpy.config.load import DEFAULT_FILES, load_config
 from mirrorpy.config.starter import converted, starter
 from mirrorpy.config.variables import given_variables, known_variables
 from mirrorpy.config.yum import convert

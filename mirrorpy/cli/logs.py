@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 
-import msgspec
-
 from mirrorpy.figures import utc_text
 
 
@@ -21,6 +19,8 @@ class _Text(logging.Formatter):
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One object a line."""
+        import msgspec  # noqa: PLC0415  # only for this format
+
         line = {
             "time": utc_text(record.created),
             "level": record.levelname.lower(),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from mirrorpy.config import Config
+    from mirrorpy.config.model import Config
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from mirrorpy.config import Config
+    from mirrorpy.config.model import Config
     from mirrorpy.serve import Access
 
 logger = logging.getLogger(__name__)

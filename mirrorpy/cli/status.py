@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirrorpy.config import select_repositories
+from mirrorpy.config.selection import select_repositories
 from mirrorpy.errors import one_line
 from mirrorpy.figures import age_text, size_text, utc_text
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from mirrorpy.config import Config
+    from mirrorpy.config.model import Config
     from mirrorpy.mirror import RepoStatus
 
 HEADINGS = (

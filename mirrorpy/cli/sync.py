@@ -6,10 +6,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from mirrorpy.cli.watch import watch_for
-from mirrorpy.config import select_repositories
+from mirrorpy.config.selection import select_repositories
 from mirrorpy.figures import files_text, size_text
 from mirrorpy.sync.report import Options
 
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from mirrorpy.config import Config
+    from mirrorpy.config.model import Config
     from mirrorpy.mirror import RunReport
     from mirrorpy.sync.report import RepoReport
 
@@ -54,6 +52,8 @@ def run(config: Config, args: argparse.Namespace) -> int:
 
 def _tell(report: RunReport, args: argparse.Namespace) -> None:
     if args.json:
+        import msgspec  # noqa: PLC0415  # only for this format
+
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     held = [repo.id for repo in report.repos if repo.error is not None and repo.error.kind == "LockHeld"]
     if len(held) > 1:

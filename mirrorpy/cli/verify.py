@@ -10,12 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from mirrorpy import __version__
-from mirrorpy.cli.junit import junit_document
 from mirrorpy.cli.watch import watch_for
-from mirrorpy.config import find_config, load_config, select_repositories
 from mirrorpy.config.quantity import Duration
 from mirrorpy.errors import ConfigError, one_line, redact
 from mirrorpy.figures import files_text, size_text, utc_text
@@ -27,7 +23,7 @@ from mirrorpy.verify import FindingKind, Settings, verify_folder, verify_reposit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mirrorpy.config import Config, Repository
+    from mirrorpy.config.model import Config, Repository
     from mirrorpy.sync.report import Watch
     from mirrorpy.verify import Verdict
 
@@ -103,6 +99,9 @@ class _Targets:
         places = [folder.rstrip("/") or "/" for folder in folders]
         if (folders or urls) and not named:
             return cls(places, urls)
+        from mirrorpy.config.load import find_config, load_config  # noqa: PLC0415  # a folder or URL needs none
+        from mirrorpy.config.selection import select_repositories  # noqa: PLC0415  # the same
+
         config = load_config(find_config(args.config, os.environ), os.environ)
         return cls(places, urls, select_repositories(config, named), config)
 
@@ -184,8 +183,12 @@ def run(args: argparse.Namespace) -> int:
             "exit": code,
             "repos": verdicts,
         }
+        import msgspec  # noqa: PLC0415  # only for this format
+
         sys.stdout.buffer.write(msgspec.json.encode(document) + b"\n")
     elif args.format == "junit":
+        from mirrorpy.cli.junit import junit_document  # noqa: PLC0415  # only for this format
+
         sys.stdout.buffer.write(junit_document(verdicts, started))
     for verdict in verdicts:
         _tell(verdict, args)

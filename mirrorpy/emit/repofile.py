@@ -16,7 +16,7 @@ from mirrorpy.rpmmd.mirrors import CLIENT_VARIABLES, VARIABLE, expand, variables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mirrorpy.config import Repository
+    from mirrorpy.config.model import Repository
 
 EXPIRE = "1h"
 """A mirror in the same network is asked cheaply; 48 hours, dnf's default, is longer than most keep what they drop."""

@@ -160,10 +160,15 @@ class Proof:
         self._record = record
         self._stream = open_decoded(source, size=size, open_size=open_size)
         self._digest = new_hash(record.open_checksum.algorithm if record.open_checksum else "sha256")
+        self._failure: RepodataError | None = None
 
     def read(self, size: int, /) -> bytes:
         """Return up to size bytes, fewer where a block ends; none at the end."""
-        block = self._stream.read(size)
+        try:
+            block = self._stream.read(size)
+        except RepodataError as error:
+            self._failure = error
+            raise
         self._digest.update(block)
         return block
 
@@ -174,6 +179,8 @@ class Proof:
             RepodataError: It does not unpack.
             ChecksumMismatch: It unpacks to other bytes.
         """
+        if self._failure is not None:
+            raise self._failure
         while self.read(BLOCK):
             pass
         record, size = self._record, self._stream.position

@@ -15,7 +15,7 @@ from mirrorpy.store.state import RepoState, read_state
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from mirrorpy.config import Repository
+    from mirrorpy.config.model import Repository
     from mirrorpy.serve.site import Entry
     from mirrorpy.store.layout import Layout
 

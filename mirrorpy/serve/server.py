@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
-    from mirrorpy.config import Config
+    from mirrorpy.config.model import Config
 
 BACKLOG = 2048
 LEAVE_SECONDS = 5

@@ -9,7 +9,7 @@ from mirrorpy.signatures.gpgv import Gpgv
 from mirrorpy.signatures.keyring import load_keyring
 
 if TYPE_CHECKING:
-    from mirrorpy.config import Repository
+    from mirrorpy.config.model import Repository
 
 
 @dataclass(frozen=True, slots=True)

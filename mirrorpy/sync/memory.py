@@ -15,7 +15,7 @@ from mirrorpy.store.state import RepoState, write_state
 from mirrorpy.sync.snapshot import Known, Snapshot, known_timestamp
 
 if TYPE_CHECKING:
-    from mirrorpy.config import Repository
+    from mirrorpy.config.model import Repository
     from mirrorpy.store.generation import Generation
     from mirrorpy.sync.report import RepoReport
     from mirrorpy.upstream import Upstream

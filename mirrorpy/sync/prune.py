@@ -18,7 +18,7 @@ from mirrorpy.store.state import read_state, write_state
 from mirrorpy.sync.publish import drop_superseded, publish_entries, read_indexes_of
 
 if TYPE_CHECKING:
-    from mirrorpy.config import Config, Repository
+    from mirrorpy.config.model import Config, Repository
     from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout, Place, RepoLayout
 

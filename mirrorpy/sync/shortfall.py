@@ -9,7 +9,7 @@ from mirrorpy.rpmmd.model import Kind
 from mirrorpy.sync.snapshot import has_moved
 
 if TYPE_CHECKING:
-    from mirrorpy.config import Repository
+    from mirrorpy.config.model import Repository
     from mirrorpy.plan import Plan
     from mirrorpy.rpmmd.model import RemoteFile
     from mirrorpy.sync.fill import Outcome

@@ -43,7 +43,7 @@ from mirrorpy.upstream.url import file_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mirrorpy.config import Repository
+    from mirrorpy.config.model import Repository
     from mirrorpy.rpmmd.model import RemoteFile
     from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout

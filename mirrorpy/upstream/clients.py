@@ -19,7 +19,7 @@ from mirrorpy.upstream.tls import hopeless
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from mirrorpy.config import Connection
+    from mirrorpy.config.model import Connection
     from mirrorpy.upstream.tls import Contexts
 
 DRAIN_CAP = 64 * 1024

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator, Mapping
 
-    from mirrorpy.config import Connection
+    from mirrorpy.config.model import Connection
     from mirrorpy.upstream.wire import Answer
 
 NO_PROXY = ("", "_none_")

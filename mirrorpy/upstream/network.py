@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from mirrorpy.config import Connection
+    from mirrorpy.config.model import Connection
 
 
 class Lanes:

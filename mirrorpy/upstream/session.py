@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from mirrorpy.config import Connection
+    from mirrorpy.config.model import Connection
     from mirrorpy.upstream.clients import Clients
     from mirrorpy.upstream.network import Lanes
     from mirrorpy.upstream.wire import Response

@@ -13,7 +13,7 @@ from mirrorpy.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mirrorpy.config import Connection
+    from mirrorpy.config.model import Connection
 
 _NEVER_AGAIN = re.compile(r"CERTIFICATE|certificate|WRONG_VERSION|UNSUPPORTED_PROTOCOL|HANDSHAKE_FAILURE|ALERT")
 

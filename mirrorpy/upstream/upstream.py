@@ -17,7 +17,7 @@ from mirrorpy.upstream.url import file_url, usable_mirrors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mirrorpy.config import Repository
+    from mirrorpy.config.model import Repository
     from mirrorpy.upstream.network import Network
     from mirrorpy.upstream.transfer import Sink
 

@@ -27,7 +27,7 @@ from mirrorpy.verify.report import ALL_KINDS, FOREIGN_KINDS, FindingKind, Verdic
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from mirrorpy.config import Repository
+    from mirrorpy.config.model import Repository
     from mirrorpy.plan import Entry
     from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout, RepoLayout

@@ -27,7 +27,7 @@ from mirrorpy.verify.report import FindingKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mirrorpy.config import Config, Repository
+    from mirrorpy.config.model import Config, Repository
     from mirrorpy.rpmmd.model import Checksum
     from mirrorpy.sync.report import Watch
     from mirrorpy.verify.report import Finding, Settings, Verdict

@@ -23,7 +23,7 @@ import pytest
 from junitparser import JUnitXml
 
 from mirrorpy.cli import main
-from mirrorpy.config import load_config
+from mirrorpy.config.load import load_config
 from mirrorpy.store.layout import Layout
 from mirrorpy.verify import FindingKind, Settings, Verdict, verify_repository
 from mirrorpy.verify.repair import repair_all

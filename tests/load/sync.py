@@ -2,7 +2,7 @@
 
 import os
 
-from mirrorpy.config import load_config
+from mirrorpy.config.load import load_config
 from mirrorpy.mirror import RunReport, sync_all
 from mirrorpy.sync.report import Options
 from mirrorpy.upstream import Network

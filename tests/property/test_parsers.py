@@ -10,8 +10,8 @@ import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mirrorpy.config import load_config
 from mirrorpy.config.document import read_document
+from mirrorpy.config.load import load_config
 from mirrorpy.errors import ConfigError, UpstreamError
 from mirrorpy.plan import collect
 from mirrorpy.rpmmd.decode import open_decoded, verify_open

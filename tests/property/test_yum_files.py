@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mirrorpy.config import Repository, load_config
+from mirrorpy.config.load import load_config
+from mirrorpy.config.model import Repository
 from mirrorpy.config.starter import converted
 from mirrorpy.config.yum import Conversion, convert
 from mirrorpy.errors import ConfigError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mirrorpy.config import Config, Repository
+from mirrorpy.config.model import Config, Repository
 from mirrorpy.mirror import PruneReport, RunReport, prune_all, sync_all
 from mirrorpy.store.layout import Layout
 from mirrorpy.sync.claims import Claims

@@ -12,7 +12,8 @@ import pytest
 from mirrorpy import __version__
 from mirrorpy.cli import main
 from mirrorpy.cli.status import row
-from mirrorpy.config import load_config, select_repositories
+from mirrorpy.config.load import load_config
+from mirrorpy.config.selection import select_repositories
 from mirrorpy.errors import ConfigError
 from mirrorpy.figures import age_text, files_text, size_text
 from mirrorpy.mirror import RepoStatus
@@ -301,8 +302,8 @@ def test_the_module_is_the_program():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_ended_by_a_signal(site, number):
     code = (
-        "import os, sys, mirrorpy.cli as cli\n"
-        f"cli.load_config = lambda *_: os.kill(os.getpid(), {int(number)})\n"
+        "import os, sys, mirrorpy.cli as cli, mirrorpy.config.load as load\n"
+        f"load.load_config = lambda *_: os.kill(os.getpid(), {int(number)})\n"
         f"sys.exit(cli.main(['-c', {str(site.file)!r}, 'sync']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

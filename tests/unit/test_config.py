@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from mirrorpy.config import Config, find_config, load_config
 from mirrorpy.config.document import read_document
-from mirrorpy.config.load import MAX_FILE
+from mirrorpy.config.load import MAX_FILE, find_config, load_config
+from mirrorpy.config.model import Config
 from mirrorpy.config.quantity import Duration, Share, Size
 from mirrorpy.errors import ConfigError
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mirrorpy.cli import main
-from mirrorpy.config import load_config
+from mirrorpy.config.load import load_config
 from mirrorpy.emit.repofile import Section, check_base, fold, repo_file
 from mirrorpy.errors import ConfigError
 

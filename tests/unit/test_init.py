@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mirrorpy.cli import main
-from mirrorpy.config import load_config, variables
+from mirrorpy.config import variables
+from mirrorpy.config.load import load_config
 from mirrorpy.config.starter import starter
 
 GOOD = "[a]\nname=A\nbaseurl=http://a.test/os/\n"

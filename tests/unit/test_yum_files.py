@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from mirrorpy.config import Repository, load_config
+from mirrorpy.config.load import load_config
+from mirrorpy.config.model import Repository
 from mirrorpy.config.starter import converted
 from mirrorpy.config.yum import convert
 from mirrorpy.errors import ConfigError
