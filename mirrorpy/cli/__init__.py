@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 COMMANDS = ("init", "sync", "verify", "status", "prune", "serve", "emit")
 """A module each, in `mirrorpy.cli`; a run imports only what its command line names: starting is most of many runs."""
+OF_PRINTING = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EAGAIN)
+"""What a pipe or a file gives that does not take what is printed."""
 HELP = frozenset({"-h", "--help"})
 EPILOG = """\
 The configuration is --config, $MIRRORPY_CONFIG, ./mirrorpy.yaml or /etc/mirrorpy.yaml, the first that is there.
@@ -54,21 +57,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MirrorError as error:
         logger.error("%s", error.message)
         return error.exit_status
-    except OSError as error:
-        # The interpreter would try once more to write it out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 128 + signal.SIGPIPE
-        logger.error("standard output: %s", error.strerror)
-        return LocalError.exit_status
-    except Exception as error:  # a fault of ours has its own status, and is no damage found
-        logger.error("unexpected %s: %s; please report this, with -v", type(error).__name__, one_line(str(error)))
-        logger.info("it happened here", exc_info=True)
-        return MirrorError.exit_status
+    except Exception as error:  # noqa: BLE001  # a fault of ours has its own status, and is no damage found
+        return _untranslated(error)
     except _Ended as ended:
         logger.error("ended by %s%s", signal.Signals(ended.number).name, args.when_ended)
         return 128 + ended.number
     return status_code
+
+
+def _untranslated(error: Exception) -> int:
+    """Tell of an error that no library's translation knows: printing failed, or it is a fault of ours."""
+    if isinstance(error, OSError) and error.filename is None and error.errno in OF_PRINTING:
+        # The interpreter would try once more to write it out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            return 128 + signal.SIGPIPE
+        logger.error("standard output: %s", error.strerror)
+        return LocalError.exit_status
+    logger.error("unexpected %s: %s; please report this, with -v", type(error).__name__, one_line(str(error)))
+    logger.info("it happened here", exc_info=error)
+    return MirrorError.exit_status
 
 
 def _config(args: argparse.Namespace) -> Config:

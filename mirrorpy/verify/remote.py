@@ -56,6 +56,10 @@ _LIST = re.compile(r"metalink|mirrorlist")
 _MAX_AGE = re.compile(r"(?:s-maxage|max-age)=(\d{1,12})")
 
 
+GIVE_UP_AFTER = 16
+"""Files in a row that a server does not answer for; the rest would take hours to fail one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Depth:
     """How far a verification of a URL goes."""
@@ -129,6 +133,8 @@ class _Walk:
     """The mirror that is walked."""
     data: bytes | None = None
     """Its repomd.xml."""
+    _unreached: int = 0
+    """Files in a row that no answer came for."""
 
     def run(self) -> None:
         """Read the metadata, then ask for every package.
@@ -247,12 +253,26 @@ class _Walk:
             yield Finding(FindingKind.UNSAFE_HREF, file.path, error.cause)
             return
         except (FetchError, UpstreamError) as error:
+            self._endure(error)
             yield Finding(FindingKind.MISSING, file.path, f"cannot be had: {error.cause}")
             return
+        self._unreached = 0
         if answer.is_page and not file.path.endswith((".html", ".htm", ".xhtml")):
             yield Finding(FindingKind.MISSING, file.path, "is answered with a page, status 200 (a soft 404)")
         elif None not in (file.size, answer.size) and file.size != answer.size:
             yield Finding(FindingKind.SIZE, file.path, f"has {answer.size} bytes instead of {file.size}")
+
+    def _endure(self, error: MirrorError) -> None:
+        """Bear with a server that gives no answer, but not for hours, file by file.
+
+        Raises:
+            FetchError: It gave none for a while.
+        """
+        if isinstance(error, FetchError) and error.retryable:
+            self._unreached += 1
+            if self._unreached >= GIVE_UP_AFTER:
+                cause = f"stopped answering: {error.cause}"
+                raise FetchError(cause, url=error.url, hint="run again when it answers") from error
 
     def _ask_barely(self, file: RemoteFile) -> Iterator[Finding]:
         """Ask for a name with a plus sign as yum does, bare; some servers take it for a space."""

@@ -24,6 +24,7 @@ from mirrorpy.cli import main
 from mirrorpy.config.model import Connection, Repository
 from mirrorpy.signatures import Demands
 from mirrorpy.verify import FindingKind, Settings, Verdict, remote
+from tests.faultserver import FaultServer
 
 from .listing import REPOMD, files_below, listing_of
 from .servers import free_port, open_folder, run_apache
@@ -818,6 +819,20 @@ def test_a_server_that_says_nothing(verify: Verify, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(remote, "Repository", impatient)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert "timed out" in unreached(verify(f"http://127.0.0.1:{silent.getsockname()[1]}/"))
+
+
+def test_a_server_that_dies_in_the_middle(verify: Verify, up: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest would take hours to fail, one by one; and it is the server that fails, not the repository."""
+    monkeypatch.setattr(remote, "RETRIES", 0)
+    for number in range(60):
+        up.add(f"one{number}")
+    up.publish()
+    with FaultServer(up.folder) as server:
+        server.fault("*.rpm", "reset", after=10)
+        said = verify(server.url)
+        assert (said.exit, said.repo["outcome"]) == (3, "failed")
+        assert "stopped answering" in said.err
+        assert len(server.taken()) < 55
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])
