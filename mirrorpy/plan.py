@@ -196,7 +196,8 @@ def _guard_shrink(before: int, after: int, rules: Rules) -> None:
     if rules.allow_shrink or after >= before:
         return
     if after == 0 or (before - after) / before > rules.max_shrink:
+        bound = f"past max_shrink of {rules.max_shrink:.0%}" if after else "and no max_shrink allows that"
         raise GuardError(
-            f"packages would shrink from {before} to {after}, past max_shrink of {rules.max_shrink:.0%}",
+            f"packages would shrink from {before} to {after}, {bound}",
             hint="if upstream means it, run once with --allow-shrink",
         )

@@ -110,6 +110,10 @@ def _iter_blocks(source: BinaryIO) -> Iterator[bytes]:
         else:
             yield from _iter_plain(source, head)
     except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, zstandard.ZstdError, MemoryError) as error:
+        if "memory" in str(error).lower():
+            raise RepodataError(
+                f"needs more than {MEMORY_LIMIT // 1024**2} MiB of memory to unpack: {error}"
+            ) from error
         raise RepodataError(f"compressed metadata is damaged: {error}") from error
 
 

@@ -97,7 +97,8 @@ class Partial:
         """
         if self.offset + len(data) > self.limit:
             self.restart()
-            raise ChecksumMismatch(f"is longer than the promised {self.limit} bytes")
+            promised = "the promised " if self.file.size is not None else "a file of no promised size may be, "
+            raise ChecksumMismatch(f"is longer than {promised}{self.limit} bytes")
         with translated(f"cannot write {self.path}"):
             written = os.write(self._descriptor, data)
             while written < len(data):
