@@ -3,10 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := dnf dnf-plugins-core createrepo-c rpm nginx-light apache2 vsftpd lftp rsync cron systemd chromium curl \
-	gnupg gpgv openssl
-PROGRAMS := dnf createrepo_c rpm nginx apache2 vsftpd lftp rsync crontab systemd-analyze chromium curl gpg gpgv openssl
+	gnupg gpgv openssl strace e2fsprogs
+PROGRAMS := dnf createrepo_c rpm nginx apache2 vsftpd lftp rsync crontab systemd-analyze chromium curl gpg gpgv openssl strace \
+	mkfs.ext4
 
-.PHONY: demo test check test-slow bench packages clean
+.PHONY: demo test check test-slow fuzz bench packages clean
 
 demo: $(VENV)/installed
 	$(BIN)/python fixtures/demo.py
@@ -14,9 +15,13 @@ demo: $(VENV)/installed
 test: $(VENV)/developing packages
 	$(BIN)/python -m pytest
 
-# Tests that take longer than a cup of coffee: 1,000 publications under readers.
+# Tests that take longer than a cup of coffee: 1,000 publications under readers, a minute of soak, killed system calls.
 test-slow: $(VENV)/developing packages
 	MIRRORPY_SLOW=1 $(BIN)/python -m pytest --timeout 1800
+
+# Damaged input for everything that reads what others wrote: $MIRRORPY_FUZZ_SECONDS (600) each; TARGETS= names some.
+fuzz: $(VENV)/developing packages
+	$(BIN)/python -m tests.fuzz $(TARGETS)
 
 check: $(VENV)/developing
 	$(BIN)/ruff format --check mirrorpy tests fixtures

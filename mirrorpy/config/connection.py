@@ -65,6 +65,8 @@ def _expanded(text: str | None, key: str, environ: Mapping[str, str]) -> str | N
     for name in _ENV.findall(text):
         if name not in environ:
             raise Wrong(key, f"the environment has no {name}")
+        if any("\ud800" <= char <= "\udfff" for char in environ[name]):
+            raise Wrong(key, f"{name} in the environment is no UTF-8")
     return _ENV.sub(lambda match: environ[match[1]], text)
 
 

@@ -8,6 +8,8 @@ from collections import Counter
 
 from mirrorpy.errors import ConfigError, one_line
 
+MAX_LINE = 8192
+"""Characters; configparser takes the square of a line's length."""
 _TITLE = re.compile(r"\[([^\]]+)\]")
 
 
@@ -17,6 +19,8 @@ def read_sections(name: str, text: str) -> dict[str, configparser.SectionProxy]:
     Raises:
         ConfigError: It is no such file.
     """
+    if any(len(line) > MAX_LINE for line in text.splitlines()):
+        raise ConfigError(f"{name}: is no .repo file: it has a line of more than {MAX_LINE} characters")
     # No title can have a line's end in it, so none is that of the section whose keys all others get.
     parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters="=", default_section="\n")
     try:

@@ -136,6 +136,9 @@ class _Cutter:
             return None
         with translated("primary"):
             self._parser.feed(part)
+        if self._parser.feed_error_log:
+            # What a parser forgives, the other one judges.
+            return None
         found: list[Listed] = []
         at, end = 0, self._data.rfind(_END) + len(_END)
         while at < end:

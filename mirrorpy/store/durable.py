@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
 PRIVATE_MODE = 0o700
+UNFINISHED = ".new"
+"""What the name of a file ends with until `write_file` has made it durable."""
 _HINTS = {
     errno.ENOSPC: "make room, of bytes or inodes (df, df -i), and run again; what was downloaded is kept",
     errno.EDQUOT: "raise the quota and run again; what was downloaded is kept",
@@ -125,7 +127,7 @@ def make_folder(folder: str, mode: int) -> None:
 
 def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
     """Replace a file in one step: it has the old content or the new one, also after a power cut."""
-    temporary = f"{path}.new"
+    temporary = f"{path}{UNFINISHED}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
     with open(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)

@@ -135,12 +135,18 @@ def drop_generation(generation: Generation) -> Freed:
                     if entry.key is not None and info.st_nlink == 2:
                         freed.files += 1
                         freed.bytes += info.st_size
-        for folder, _, _ in os.walk(generation.folder, topdown=False):
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)
+        # The folder last: while it is there, a run after a crash finds what is left.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(generation.manifest)
+        drop_empty(generation)
     return freed
+
+
+def drop_empty(generation: Generation) -> None:
+    """Remove the folders of a generation that have no file in them any more."""
+    for folder, _, _ in os.walk(generation.folder, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def later_generations(current: Generation | None, place: Place, own: RepoLayout) -> list[Generation]:

@@ -40,14 +40,19 @@ class Partial:
             try:
                 self._descriptor = os.open(self.path, _FLAGS | os.O_EXCL, 0o600)
             except FileExistsError:
+                finished = self._finished_before()
                 self._descriptor = self._reopen()
             else:
                 return
         try:
-            self._take_leftover()
+            self._take_leftover(finished=finished)
         except BaseException:
             self.close()
             raise
+
+    def _finished_before(self) -> bool:
+        """Tell whether `finish` saw this file to its end; then it has upstream's time."""
+        return stat.S_IMODE(os.lstat(self.path).st_mode) == FILE_MODE
 
     def _reopen(self) -> int:
         """Open what an earlier run left under this name."""
@@ -70,14 +75,17 @@ class Partial:
         if self._key is not self._promised:
             self._key.update(data)
 
-    def _take_leftover(self) -> None:
+    def _take_leftover(self, *, finished: bool) -> None:
         with translated(f"cannot read {self.path}"):
             info = os.fstat(self._descriptor)
             if not stat.S_ISREG(info.st_mode):
                 raise OSError(0, "is no regular file", self.path)
-            if info.st_size > self.limit:
-                os.ftruncate(self._descriptor, 0)
-                return
+            size = 0 if info.st_size > self.limit else info.st_size
+            if size and size == self.file.size and not finished:
+                # With the last byte comes upstream's time once more.
+                size -= 1
+            if size < info.st_size:
+                os.ftruncate(self._descriptor, size)
             while block := os.read(self._descriptor, _BLOCK):
                 self._update(block)
                 self.offset += len(block)
@@ -129,9 +137,10 @@ class Partial:
             self.restart()
             raise ChecksumMismatch(f"has the checksum {expected.algorithm}:{got} instead of the promised {expected}")
         with translated(f"cannot finish {self.path}"):
-            os.fchmod(self._descriptor, FILE_MODE)
             if modified is not None:
                 os.utime(self._descriptor, (modified, modified))
+            # Last: a leftover that is read-only has its time too.
+            os.fchmod(self._descriptor, FILE_MODE)
         self.close()
 
     @property

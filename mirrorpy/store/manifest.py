@@ -73,7 +73,7 @@ def read_manifest(path: str) -> Iterator[Entry]:
             yield Entry(
                 name,
                 int(size),
-                _KINDS[kind],
+                Kind(kind),
                 _checksum(promised),
                 _checksum(key),
                 None if retired == "-" else int(retired),

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import msgspec
 
+from mirrorpy.figures import LAST_DATE
 from mirrorpy.store.durable import is_there, open_regular, translated, write_file
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Time = Annotated[float, msgspec.Meta(ge=0, le=LAST_DATE)]
 
 
 class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -23,18 +28,18 @@ class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
     repomd_sha256: str | None = None
     generation: str | None = None
     revision: str | None = None
-    timestamp: int = 0
+    timestamp: Count = 0
     """When upstream made what is published; 0 where that is not known, or lies in the future."""
     trust: str = ""
     """Under which demands of signatures it was published."""
-    packages: int = 0
-    bytes: int = 0
+    packages: Count = 0
+    bytes: Count = 0
     missing: list[str] = []
     """What upstream promises and does not have, published without it (allow_missing)."""
-    signature_due: float = 0.0
+    signature_due: Time = 0.0
     """Until when a signature that seems not to be made yet is asked for again."""
-    last_run: float = 0.0
-    last_success: float = 0.0
+    last_run: Time = 0.0
+    last_success: Time = 0.0
     warnings: list[str] = []
     error: str | None = None
 

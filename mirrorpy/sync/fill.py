@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
-from mirrorpy.store.durable import sync_filesystem, translated
+from mirrorpy.store.durable import UNFINISHED, sync_filesystem, translated
 from mirrorpy.store.incoming import Partial
 from mirrorpy.store.pool import owe_sweep
 from mirrorpy.store.stage import clear_stage
@@ -173,6 +173,7 @@ def clear_leftovers(layout: Layout, own: RepoLayout) -> None:
         if os.path.lexists(own.staged) or any(os.lstat(path).st_nlink > 1 for path in left):
             owe_sweep(layout)
         clear_stage(own)
+        left += [f"{own.folder}/{name}" for name in os.listdir(own.folder) if name.endswith(UNFINISHED)]
         for path in left:
             with contextlib.suppress(IsADirectoryError):
                 os.unlink(path)

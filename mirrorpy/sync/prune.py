@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import LocalError, LockHeld
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import is_there, translated
-from mirrorpy.store.generation import Freed, drop_generation, list_generations, published_generation, superseded
+from mirrorpy.store.generation import (
+    Freed,
+    drop_empty,
+    drop_generation,
+    list_generations,
+    published_generation,
+    superseded,
+)
 from mirrorpy.store.lock import lock_repository, own_pool, share_pool
-from mirrorpy.store.pool import Pool, iter_unused, sweep_marker
+from mirrorpy.store.pool import Pool, iter_unused, owe_sweep, sweep_marker
 from mirrorpy.store.stage import clear_stage
 from mirrorpy.store.state import read_state, write_state
 from mirrorpy.sync.publish import drop_superseded, publish_entries, read_indexes_of
@@ -138,6 +145,8 @@ def forget_repository(repo_id: str, layout: Layout, config: Config) -> Freed:
     freed = Freed()
     with lock_repository(own.lock), share_pool(layout):
         state = read_state(own.state)
+        with translated("cannot write"):
+            owe_sweep(layout)
         for path in {state.path, *state.former_paths} - {""}:
             if all(path != repo.path for repo in config.repos):
                 freed.add(_remove_published(layout.place(path), own, layout))
@@ -160,6 +169,8 @@ def _remove_published(place: Place, own: RepoLayout, layout: Layout) -> Freed:
         for generation in list_generations(place, own):
             if generation.known:
                 freed.add(drop_generation(generation))
+            else:
+                drop_empty(generation)
         with contextlib.suppress(OSError):
             folder = place.folder
             while folder != layout.root:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 LINE_CAP = 4096
 """Bytes of the line before a chunk, and of all that may follow the last."""
+LINE_SECONDS = 30.0
+"""From one line's first byte to its last."""
 PIECE = 256 * 1024
 _LENGTH = re.compile(r"\d{1,19}", re.ASCII)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
@@ -117,8 +120,11 @@ class Chunked:
                 yield memoryview(part)
             if self._line() != b"\r\n":
                 raise Broken("connection failed: a chunk is longer than it was announced")
-        while self._line() != b"\r\n":
-            pass
+        trailers, until = 0, time.monotonic() + LINE_SECONDS
+        while (line := self._line()) != b"\r\n":
+            trailers += len(line)
+            if trailers > LINE_CAP or time.monotonic() > until:
+                raise Broken("connection failed: what follows the last chunk has no end")
         self._ended = True
 
     def _announced(self) -> int:
@@ -129,8 +135,9 @@ class Chunked:
         return int(match[1], 16)
 
     def _line(self) -> bytes:
-        while (end := self._data.find(b"\n") + 1) <= 0:
-            if len(self._data) > LINE_CAP:
+        until = time.monotonic() + LINE_SECONDS
+        while (end := self._data.find(b"\n", 0, LINE_CAP) + 1) <= 0:
+            if len(self._data) >= LINE_CAP or time.monotonic() > until:
                 raise Broken("connection failed: a chunk's length has no end")
             self._data += self._more(PIECE)
         line = bytes(self._data[:end])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.cookiejar
 import threading
 import time
 import urllib.request
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 DRAIN_CAP = 64 * 1024
 DRAIN_SECONDS = 1.0
+
+
+class _NoCookies(http.cookiejar.CookieJar):
+    """Keeps none, as dnf does not; some would break every later request."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Leave them."""
 
 
 class Clients:
@@ -83,6 +91,7 @@ class Clients:
         try:
             return httpx.Client(
                 transport=self._transport,
+                cookies=_NoCookies(),
                 verify=self._contexts.get(trusted) if scheme == "https" and not self._transport else False,
                 proxy=None if self._transport or direct else settings.proxy,
                 headers=fixed_headers(settings, trusted=trusted),

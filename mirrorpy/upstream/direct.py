@@ -26,9 +26,11 @@ _FRAMING = ("host", "connection", "content-length", "transfer-encoding")
 """Headers that a configuration may set, but not here."""
 _PORTS = {"http": 80, "https": 443}
 _URL = re.compile(
-    r"(https?)://(?:([^/?#@\s]*)@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?((?:[/?][\x21\x22\x24-\x7e]*)?)"
+    r"(https?)://(?:([^/?#@\s]*)@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?((?:[/?][\w.~!$&'()*+,;=:@%/?-]*)?)",
+    re.ASCII,
 )
 """Scheme, login, host, port, and what is asked for."""
+_NAME = re.compile(r"[!#$%&'*+.^_`|~\w-]+", re.ASCII)
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -65,6 +67,7 @@ class Direct:
         self._starts: dict[tuple[str | bool | None, ...], _Start | None] = {}
         self._idle: dict[_Server, list[Wire]] = {}
         self._unusual: set[tuple[str, int]] = set()
+        self._closed = False
 
     def request(self, method: str, url: str, headers: Mapping[str, str], *, trusted: bool) -> _Request | None:
         """Return a request as it is sent; None where only a whole HTTP library can make it, or knows its server."""
@@ -84,12 +87,13 @@ class Direct:
         key = (scheme, login, host, port, trusted)
         if key not in self._starts:
             fields = _fixed_fields(self._settings, trusted=trusted)
-            if login is not None:
-                fields.setdefault("Authorization", _basic(*(unquote(part) for part in login.partition(":")[::2])))
+            if login and login != ":" and not (trusted and self._settings.username is not None):
+                fields = _with_authorization(fields, *(unquote(part) for part in login.partition(":")[::2]))
             fields = {"Host": f"{host}:{port}" if port else host, **fields}
             server = _Server(scheme, host.strip("[]").lower(), int(port or _PORTS[scheme]), trusted)
             lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-            sound = all(_VALUE.fullmatch(value) for value in fields.values()) and server.port < 65536
+            sound = all(_NAME.fullmatch(name) and _VALUE.fullmatch(value) for name, value in fields.items())
+            sound = sound and server.port < 65536
             self._starts[key] = _Start(server, lines) if sound else None
         return self._starts[key]
 
@@ -107,28 +111,32 @@ class Direct:
         except BaseException:
             wire.close()
             raise
-        if answer.reusable:
-            with self._lock:
+        with self._lock:
+            keep = answer.reusable and not self._closed
+            if keep:
                 self._idle.setdefault(request.server, []).append(wire)
-        else:
+        if not keep:
             wire.close()
 
     def _exchange(self, request: _Request) -> tuple[Wire, Answer]:
-        with self._lock:
-            idle = self._idle.get(request.server)
-            kept = idle.pop() if idle else None
-        if kept is not None:
-            with contextlib.suppress(Stale):
-                return self._ask(kept, request)
+        while (kept := self._kept(request.server)) is not None:
+            if kept.quiet:
+                with contextlib.suppress(Stale):
+                    return self._ask(kept, request)
+                break
+            kept.close()
         scheme, host, port, trusted = request.server
         tls = self._tls(trusted) if scheme == "https" else None
         return self._ask(Wire(host, port, tls, self._settings.timeout), request)
 
+    def _kept(self, server: _Server) -> Wire | None:
+        with self._lock:
+            idle = self._idle.get(server)
+            return idle.pop() if idle else None
+
     def _ask(self, wire: Wire, request: _Request) -> tuple[Wire, Answer]:
         try:
             answer = wire.ask(request.data, bodiless=request.bodiless)
-            if 300 <= answer.status_code < 400 and answer.headers.get("Set-Cookie"):
-                raise Unusual  # it wants a cookie carried on
         except Unusual:
             wire.close()
             self._unusual.add(request.server[1:3])
@@ -139,10 +147,13 @@ class Direct:
         return wire, answer
 
     def close(self) -> None:
-        """Close every connection that no request is using."""
-        for wires in self._idle.values():
-            for wire in wires:
-                wire.close()
+        """Close every connection that no request is using, and the others when their requests are done."""
+        with self._lock:
+            self._closed = True
+            wires = [wire for idle in self._idle.values() for wire in idle]
+            self._idle.clear()
+        for wire in wires:
+            wire.close()
 
 
 def _environment_has_proxy() -> bool:
@@ -154,8 +165,13 @@ def _fixed_fields(settings: Connection, *, trusted: bool) -> dict[str, str]:
     """Return what every request says; secrets to trusted servers only."""
     fields = fixed_headers(settings, trusted=trusted)
     if trusted and settings.username is not None:
-        fields["Authorization"] = _basic(settings.username, settings.password or "")
+        fields = _with_authorization(fields, settings.username, settings.password or "")
     return fields
+
+
+def _with_authorization(fields: dict[str, str], username: str, password: str) -> dict[str, str]:
+    others = {name: value for name, value in fields.items() if name.lower() != "authorization"}
+    return {**others, "Authorization": _basic(username, password)}
 
 
 def fixed_headers(settings: Connection, *, trusted: bool) -> dict[str, str]:

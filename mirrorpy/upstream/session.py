@@ -120,7 +120,7 @@ class Tally:
 
 
 def _redirected(response: Response, url: str) -> str:
-    location = str(response.headers.get("Location", ""))
+    location = _decoded(str(response.headers.get("Location", "")))
     try:
         target: str = urljoin(url, location)
         scheme = urlsplit(target).scheme
@@ -133,6 +133,14 @@ def _redirected(response: Response, url: str) -> str:
     if scheme == "http" and urlsplit(url).scheme == "https":
         raise FetchError("redirects from https to plain http, which is refused", url=redact(url))
     return _with_login(target, url) if may_share_secrets(url, target) else target
+
+
+def _decoded(text: str) -> str:
+    """Return a header's value as UTF-8 where it is."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def _with_login(target: str, url: str) -> str:

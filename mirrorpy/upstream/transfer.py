@@ -141,7 +141,7 @@ class Transfer:
             sink.restart()
         length = response.headers.get("Content-Length", "")
         size = sink.file.size
-        if size is not None and length.isdigit() and (len(length) > 19 or int(length) != size):
+        if size is not None and length.isascii() and length.isdigit() and (len(length) > 19 or int(length) != size):
             raise ChecksumMismatch(f"is announced with {length[:20]} bytes instead of the promised {size}")
         self._remember(response, url)
         return True
@@ -157,7 +157,7 @@ class Transfer:
         etag = response.headers.get("ETag", "")
         modified = response.headers.get("Last-Modified")
         validator = etag if etag.startswith('"') else modified
-        self._validator = (url, validator) if validator else None
+        self._validator = (url, validator) if validator and validator.isascii() else None
         self._modified = parse_date(modified)
 
     def _stream(self, response: Response, url: str) -> None:

@@ -117,9 +117,9 @@ class Upstream:
             UpstreamError: It is larger than cap.
         """
         conditions = {}
-        if etag:
+        if etag and etag.isascii():
             conditions["If-None-Match"] = etag
-        if last_modified:
+        if last_modified and last_modified.isascii():
             conditions["If-Modified-Since"] = last_modified
         return self._get(file_url(base, href), cap, conditions)
 
@@ -162,6 +162,7 @@ class Upstream:
             NotFound: No mirror has it.
             FetchError: It cannot be had.
             ChecksumMismatch: What can be had is something else.
+            UnsafeHref: Its `xml:base` leads to no place that may be asked.
         """
         file = sink.file
         transfer = Transfer(

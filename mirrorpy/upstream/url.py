@@ -64,7 +64,10 @@ def _place(url: str) -> str:
 def _origin_of(place: str) -> tuple[str, int | None] | None:
     try:
         parts = urlsplit(place)
-        return (parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme))
+        return (
+            parts.hostname or "",
+            parts.port if parts.port is not None else {"http": 80, "https": 443}.get(parts.scheme),
+        )
     except ValueError:
         return None
 

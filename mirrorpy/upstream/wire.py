@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
+import select
 import socket
 import ssl
 import struct
@@ -26,13 +27,13 @@ HEAD_CAP = 64 * 1024
 HEAD_SECONDS = 30.0
 """From the first byte of an answer's header to its last, however steadily it drips."""
 _HEAD = re.compile(
-    r"HTTP/1\.([01]) ([2-5]\d\d)(?: ([\t\x20-\xff]*))?\r\n((?:[!#$%&'*+.^_`|~\w-]+:[\t\x20-\xff]*\r\n)*)",
+    r"HTTP/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\xff]*))?\r\n((?:[!#$%&'*+.^_`|~\w-]+:[\t\x20-\xff]*\r\n)*)",
     re.ASCII,
 )
-_STATUS = re.compile(r"HTTP/1\.[01] [1-5]\d\d[ \r]")
-_INTERIM = re.compile(r"HTTP/1\.1 1")
-"""Answers that announce another one."""
-_FIELD = re.compile(r"([^:]+):[ \t]*(.*?)[ \t]*\r\n")
+_STATUS = re.compile(r"HTTP/1\.[01] [1-5]\d\d[ \r\n]")
+_FIELD = re.compile(r"([^:]+):([^\r]*)\r\n")
+_END = re.compile(rb"\n\r?\n")
+"""An empty line, for those who are lax about it."""
 _BODILESS = (204, 304)
 
 
@@ -71,13 +72,12 @@ class _Fields(dict[str, str]):
 class Answer:
     """What came over the wire; its body is read once, before the next request."""
 
-    def __init__(self, wire: Wire, head: str, first: memoryview, *, bodiless: bool) -> None:
-        match = _HEAD.fullmatch(head)
-        if match is None:
-            raise Unusual if _STATUS.match(head) else Broken("connection failed: the answer is no HTTP")
-        self.status_code, self.reason_phrase = int(match[2]), (match[3] or "").strip()
-        self.headers = _fields(match[4])
-        self._kept = match[1] == "1" and "close" not in self.headers.get("connection").lower()
+    def __init__(self, wire: Wire, head: re.Match[str], first: memoryview, *, bodiless: bool) -> None:
+        self.status_code, self.reason_phrase = int(head[2]), (head[3] or "").strip()
+        self.headers = _fields(head[4])
+        self._kept = head[1] == "1" and "close" not in self.headers.get("connection").lower()
+        if "transfer-encoding" in self.headers and self.headers.pop("content-length", None) is not None:
+            self._kept = False  # RFC 9112, 6.3: somebody on the way may have believed the other one
         bodiless = bodiless or self.status_code in _BODILESS
         self._body = body_of(self.headers, first, wire.receive, bodiless=bodiless)
 
@@ -95,11 +95,20 @@ class Answer:
         return self._kept and self._body.complete
 
 
+def _parsed(head: str) -> re.Match[str]:
+    match = _HEAD.fullmatch(head)
+    if match is None or (match[1] == "0" and match[2] < "200"):
+        raise Unusual if _STATUS.match(head) else Broken("connection failed: the answer is no HTTP")
+    if match[2] == "101":
+        raise Broken("connection failed: switches to another protocol, which nobody asked for")
+    return match
+
+
 def _fields(lines: str) -> _Fields:
     fields = _Fields()
     for name, value in _FIELD.findall(lines):
-        key = name.lower()
-        fields[key] = f"{fields[key]}, {value}" if key in fields else value
+        key, text = name.lower(), value.strip(" \t")
+        fields[key] = f"{fields[key]}, {text}" if key in fields else text
     return fields
 
 
@@ -122,11 +131,18 @@ class Wire:
                 raise LocalError(f"cannot connect: {error.strerror}", hint=hint) from error
             raise Broken(f"cannot connect: {error}", hopeless=hopeless(error)) from error
         self._wait_at_most(timeout)
+        self._unread = select.poll()
+        self._unread.register(self._socket, select.POLLIN)
         self._view = memoryview(bytearray(BUFFER))
         self._used = False
 
     def _wait_at_most(self, timeout: float) -> None:
-        """Let the kernel keep the time: Python would ask for readiness before every read."""
+        """Let the kernel keep the time: Python would ask for readiness before every read.
+
+        Not with TLS, whose reads begin again when the kernel's time is over, and wait for whole records.
+        """
+        if isinstance(self._socket, ssl.SSLSocket):
+            return  # what `_connected` set holds on
         seconds = struct.pack("@ll", int(timeout), int(timeout % 1 * 1e6))
         self._socket.settimeout(None)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
@@ -142,15 +158,15 @@ class Wire:
         """
         kept, self._used = self._used, True
         self._send(request, kept=kept)
-        until = time.monotonic() + HEAD_SECONDS
         got = self._receive_head(0, kept=kept)
+        until = time.monotonic() + HEAD_SECONDS
         while True:
             while (end := self._end_of_head(got)) < 0:
-                got += self._receive_head(got, kept=False)
                 if time.monotonic() > until:
                     raise Broken("timed out waiting for the end of the answer's header")
-            head = bytes(self._view[: end + 2]).decode("latin-1")
-            if not _INTERIM.match(head):
+                got += self._receive_head(got, kept=False)
+            head = _parsed(bytes(self._view[: end + 2]).decode("latin-1"))
+            if head[2] >= "200":
                 return Answer(self, head, self._view[end + 4 : got], bodiless=bodiless)
             self._view[: got - end - 4] = bytes(self._view[end + 4 : got])
             got -= end + 4
@@ -158,7 +174,7 @@ class Wire:
     def _end_of_head(self, got: int) -> int:
         data: bytearray = self._view.obj  # type: ignore[assignment]
         end = data.find(b"\r\n\r\n", 0, got)
-        if end < 0 and data.find(b"\n\n", 0, got) >= 0:
+        if end < 0 and _END.search(data, 0, got):
             raise Unusual
         if end < 0 and got >= HEAD_CAP:
             raise Broken(f"connection failed: the answer's header has more than {HEAD_CAP} bytes")
@@ -167,7 +183,7 @@ class Wire:
     def _send(self, request: bytes, *, kept: bool) -> None:
         try:
             self._socket.sendall(request)
-        except (BlockingIOError, ssl.SSLWantWriteError) as error:
+        except (BlockingIOError, TimeoutError) as error:
             raise Broken("timed out sending the request") from error
         except OSError as error:
             raise (Stale() if kept else Broken(f"connection failed: {error}")) from error
@@ -190,10 +206,16 @@ class Wire:
     def _receive_into(self, view: memoryview) -> int:
         try:
             return self._socket.recv_into(view)
-        except (BlockingIOError, ssl.SSLWantReadError) as error:
+        except (BlockingIOError, TimeoutError) as error:
             raise Broken("timed out waiting for data") from error
         except OSError as error:
             raise Broken(f"connection failed: {error}") from error
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing came since the last answer, not even the end: what comes unasked is none (RFC 9112, 9.2)."""
+        held = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
+        return not held and not self._unread.poll(0)
 
     def close(self) -> None:
         """Close the connection."""

@@ -275,6 +275,9 @@ def test_a_leftover_is_not_trusted(mirror: Mirror, repo: Repo, big: str, name: s
     report = mirror.updates(repo)
 
     assert mirror.tree() == repo.tree()
+    # A whole one that is not read-only never got upstream's time; its last byte is asked for again.
+    untimed = len(content) == SIZE and mode == 0o600
+    requests += untimed
     assert len(repo.seen(big)) == requests
     assert report.downloaded.files == (requests > 0)
 

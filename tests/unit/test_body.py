@@ -79,7 +79,8 @@ def test_transfer_codings_that_nobody_asked_for(coding):
 
 
 @pytest.mark.parametrize(
-    "length", ["", "+5", "-1", "-0", "5, 6", "5 5", "0x5", "5.0", "1e3", "1_0", "5;", "\xb2", "1" * 20, "five", "5\n"]
+    "length",
+    ["", "+5", "-1", "-0", "5, 6", "5 5", "0x5", "5.0", "1e3", "1_0", "5;", "\xb2", "\u0665", "1" * 20, "five", "5\n"],
 )
 def test_lengths_that_are_none(length):
     with pytest.raises(Broken, match="Content-Length"):

@@ -1,0 +1,1 @@
+"""What a kill, a failing disk and a power cut leave behind, at every operation on the filesystem."""

@@ -1,0 +1,87 @@
+"""The scenes: what is there, which command is interrupted, and which ones then have to set everything right."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .world import BASE, CENTOS, EXTRA, PATHS, SHARED, Site
+
+LONG_AGO, LATER, INTERRUPTED, NOW = -100.0, -99.0, -1.0, 0.0
+"""Hours from now: the first sync, the second, the run that is interrupted, and all after it. A retired package's grace,
+and a retired record's, end between the second and the third."""
+Command = tuple[str, ...]
+SYNC: Command = ("sync", "--json")
+REPAIR: Command = ("verify", "--repair", "--quiet", "--jobs", "1")
+FORGET: Command = ("prune", "--forget", EXTRA)
+
+
+def nothing(site: Site) -> None:
+    """An upstream, and not even a root."""
+    site.dawn(3)
+    site.configure(CENTOS, EXTRA, keep=1)
+
+
+def retired(site: Site, keep: int = 1) -> None:
+    """Two syncs, of which the second retired something in each repository."""
+    site.configure(BASE, CENTOS, keep=keep)
+    for day, hours in ((1, LONG_AGO), (2, LATER)):
+        site.dawn(day)
+        site.sync(hours=hours)
+    site.configure(BASE, CENTOS, keep=1)
+
+
+def changed(site: Site) -> None:
+    """Upstream changed, added, moved and removed files, and wrote its metadata anew."""
+    retired(site)
+    site.dawn(3)
+
+
+def too_many(site: Site) -> None:
+    """One generation more than is to be kept, and something whose grace is over."""
+    retired(site, keep=2)
+
+
+def rotten(site: Site) -> None:
+    """A bit of a file that both repositories have is flipped; in the pool that is the same file."""
+    retired(site)
+    path = site.root / PATHS[BASE] / SHARED
+    info, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(content)
+    path.chmod(0o444)
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+
+def left(site: Site) -> None:
+    """A repository with two generations left the configuration, one that shares a file with those that stay."""
+    site.dawn(1)
+    site.configure(BASE, CENTOS, EXTRA, keep=2)
+    site.sync(hours=LONG_AGO)
+    site.dawn(2)
+    site.sync(EXTRA, hours=LATER)
+    site.dawn(1)
+    site.configure(BASE, CENTOS, keep=1)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One of them."""
+
+    before: Callable[[Site], None]
+    command: Command
+    heal: tuple[Command, ...] = (SYNC,)
+    """What is run afterwards."""
+    repos: tuple[str, ...] = (BASE, CENTOS)
+    """Whose published paths are looked at."""
+
+
+SCENES = {
+    "first sync": Scene(nothing, SYNC, repos=(CENTOS, EXTRA)),
+    "changing sync": Scene(changed, SYNC),
+    "sync past grace, keep 2 to 1": Scene(too_many, SYNC),
+    "prune": Scene(too_many, ("prune",)),
+    "prune --forget": Scene(left, FORGET, heal=(SYNC, FORGET), repos=(*PATHS,)),
+    "verify --repair": Scene(rotten, REPAIR, heal=(SYNC, REPAIR)),
+}
+"""By what they show; another one is another line."""
