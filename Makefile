@@ -3,9 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 PACKAGES := dnf dnf-plugins-core createrepo-c rpm nginx-light apache2 vsftpd lftp rsync cron systemd chromium curl \
-	gnupg gpgv openssl strace e2fsprogs
+	gnupg gpgv openssl strace e2fsprogs mount
 PROGRAMS := dnf createrepo_c rpm nginx apache2 vsftpd lftp rsync crontab systemd-analyze chromium curl gpg gpgv openssl strace \
-	mkfs.ext4
+	mkfs.ext4 losetup
 
 .PHONY: demo test check test-slow fuzz bench packages clean
 
