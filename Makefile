@@ -29,11 +29,10 @@ check: $(VENV)/developing
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-# Peak memory and time at 70,000 packages, serve beside nginx, verify beside sha256sum; a quarter of an hour.
+# mirrorpy beside reposync, rsync, lftp and curl, near and far; serve beside nginx; an hour and a half.
 bench: $(VENV)/developing packages
-	$(BIN)/python -m tests.benchmarks.memory
+	$(BIN)/python -m tests.benchmarks.peers --save $(VENV)/bench.json --write-docs
 	$(BIN)/python -m tests.benchmarks.serving
-	$(BIN)/python -m tests.benchmarks.verifying
 
 # The real programs that tests run against; where there is no apt-get, or no right to it, tests say what they lack.
 packages:
