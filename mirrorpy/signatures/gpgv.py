@@ -111,7 +111,7 @@ class Gpgv:
     def _reason(self, group: dict[str, list[str]]) -> str | None:
         """Say why a signature is not good; None if it is."""
         unchecked = group.get("ERRSIG", [])[2:3]
-        if unchecked and unchecked[0] in WEAK:
+        if unchecked and unchecked[0] in WEAK and "NO_PUBKEY" not in group:
             return self._too_weak(unchecked[0])
         for keyword, reason in _REASONS.items():
             if keyword in group:
