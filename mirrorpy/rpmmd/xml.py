@@ -19,7 +19,7 @@ REPO = "http://linux.duke.edu/metadata/repo"
 COMMON = "http://linux.duke.edu/metadata/common"
 MAX_ELEMENT = 8 * 1024**2
 """Bytes from one package to the next; the largest of real ones have a tenth of it."""
-_PLACE = re.compile(r"\s*, line \d+, column \d+.*|, (?:try|use|see) XML_PARSE_HUGE.*| \(see xml\w+.*\)", re.DOTALL)
+_PLACE = re.compile(r", line \d+, column \d+.*|, (?:try|use|see) XML_PARSE_HUGE.*| \(see xml\w+.*\)", re.DOTALL)
 """What libxml2 adds to its messages: the place once more, and advice for programmers."""
 XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
