@@ -20,7 +20,6 @@ from mirrorpy.store.durable import open_regular
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_KINDS = {kind.value: kind for kind in Kind}
 HEADER = "mirrorpy-files 1\n"
 FOOTER = "sha256\t"
 """The last line holds the digest of all before it."""

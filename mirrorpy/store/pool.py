@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.rpmmd.digest import hash_from
 from mirrorpy.rpmmd.model import Checksum, RemoteFile
-from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders, sync_folder, translated
+from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders, open_regular, sync_folder, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,11 +35,8 @@ def hash_file(path: str, *algorithms: str) -> list[str]:
     Raises:
         OSError: It cannot be read, or is no regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb", buffering=0):
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", path)
-        return hash_from(descriptor, 0, *algorithms)
+    with open(open_regular(path), "rb", buffering=0) as file:
+        return hash_from(file.fileno(), 0, *algorithms)
 
 
 def file_size(path: str) -> int | None:

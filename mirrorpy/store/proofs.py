@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mirrorpy.store.durable import translated, write_file
+from mirrorpy.store.durable import open_regular, translated, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ _LINE = re.compile(r"(\w+:[0-9a-f]+) (\d{1,12})\n", re.ASCII)
 def read_proofs(path: str) -> dict[str, int]:
     """Return times by checksum; what is missing or damaged costs a hashing, no more."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(open_regular(path), encoding="ascii", errors="replace") as file:
             return {match[1]: int(match[2]) for line in file if (match := _LINE.fullmatch(line))}
     except OSError:
         return {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirrorpy.store.durable import write_file
+from mirrorpy.store.durable import open_regular, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def read_verdicts(path: str, trust: str) -> set[str]:
     """Return the names in the pool of what was found good under this trust; what is lost costs another check."""
     try:
-        with open(path, encoding="ascii", errors="replace") as file:
+        with open(open_regular(path), encoding="ascii", errors="replace") as file:
             lines = file.read().split("\n")
     except OSError:
         return set()

@@ -30,6 +30,7 @@ from mirrorpy.rpmmd.model import Kind, RemoteFile
 from mirrorpy.rpmmd.package import read_package
 from mirrorpy.signatures import check_package
 from mirrorpy.store.incoming import Partial
+from mirrorpy.sync.fill import GIVE_UP_AFTER
 from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.report import Failure
 from mirrorpy.sync.snapshot import has_moved
@@ -54,10 +55,6 @@ FRESH_SECONDS = 3600
 """A cache that keeps repomd.xml for longer serves old states beside new ones."""
 _LIST = re.compile(r"metalink|mirrorlist")
 _MAX_AGE = re.compile(r"(?:s-maxage|max-age)=(\d{1,12})")
-
-
-GIVE_UP_AFTER = 16
-"""Files in a row that a server does not answer for; the rest would take hours to fail one by one."""
 
 
 @dataclass(frozen=True, slots=True)
