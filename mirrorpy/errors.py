@@ -11,6 +11,7 @@ MirrorError             70   a fault of mirrorpy's own, where it is none of thes
 │   └── ChecksumMismatch   4   other bytes than the metadata promises
 ├── SignatureError         5   a signature is missing, bad, or not trusted
 ├── LocalError             6   this machine: disk, permissions, links
+│   └── LeftPool           6   a file that was in the pool a moment ago is gone
 ├── LockHeld               7   another run holds the repository
 └── GuardError             8   a guard refused the change
 """
@@ -128,6 +129,13 @@ class LocalError(MirrorError):
     """This machine: disk full, permissions, read-only, not a place where links work."""
 
     exit_status = 6
+
+
+class LeftPool(LocalError):
+    """A file that was in the pool a moment ago is gone: a repair beside this run found it damaged."""
+
+    def __init__(self, href: str) -> None:
+        super().__init__("left the pool during the sync", href=href, hint="run again")
 
 
 class LockHeld(MirrorError):

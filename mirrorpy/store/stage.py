@@ -7,6 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from mirrorpy.errors import LeftPool
 from mirrorpy.store.durable import (
     FILE_MODE,
     FOLDER_MODE,
@@ -64,11 +65,16 @@ class Stage:
         """Put a file of the pool into the generation.
 
         Raises:
-            LocalError: The pool lost it.
+            LeftPool: The pool has it no more.
+            LocalError: This machine refuses.
         """
         assert entry.key is not None
         with translated(f"cannot link {entry.path} from the pool"):
-            pool.place(entry.key, self._target(entry.path))
+            target = self._target(entry.path)
+            try:
+                pool.place(entry.key, target)
+            except FileNotFoundError:
+                raise LeftPool(entry.path) from None
 
     def carry(self, entry: Entry, pool: Pool, old: Generation | None) -> bool:
         """Put a retired file into the generation, from the pool or the generation before; False if neither has it."""

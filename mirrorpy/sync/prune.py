@@ -7,7 +7,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import LocalError, LockHeld
+from mirrorpy.errors import LeftPool, LocalError, LockHeld
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import is_there, translated
 from mirrorpy.store.generation import (
@@ -44,7 +44,9 @@ def prune_repository(repo: Repository, layout: Layout, now: float) -> Freed:
         published = published_generation(place, own)
         indexes = read_indexes_of(published) if published else None
         if published is not None and indexes is not None and _retirement_due(published, repo.grace, now):
-            _republish(repo, layout, published, indexes, now)
+            # What a repair could not replace is not in the pool: the next sync publishes.
+            with contextlib.suppress(LeftPool):
+                _republish(repo, layout, published, indexes, now)
         return drop_superseded(layout, place, own, repo.keep)
 
 

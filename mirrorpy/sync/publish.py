@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import LocalError
+from mirrorpy.errors import LeftPool
 from mirrorpy.plan import Entry
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Checksum, Kind
@@ -81,13 +81,13 @@ def plan_entries(plan: Plan, pool: Pool) -> Iterator[Entry]:
     """Yield what the next generation holds; every promised file is in the pool by now.
 
     Raises:
-        LocalError: One is not.
+        LeftPool: One is not.
     """
     for path, file in plan.files.items():
         key = pool.key(file.checksum)
         size = file.size if file.size is not None else pool.size(file)
         if key is None or size is None:
-            raise LocalError("left the pool during the sync", href=path, hint="run again")
+            raise LeftPool(path)
         yield Entry(path, size, file.kind, file.checksum, key)
     yield from plan.carried
 
@@ -107,6 +107,7 @@ def publish_entries(
     Retired files that cannot be linked any more are left out, with a warning; nobody is promised them.
 
     Raises:
+        LeftPool: The pool lacks one.
         LocalError: This machine refuses.
     """
     stamp, seconds = next_stamp(published, list_generations(place, own), now)

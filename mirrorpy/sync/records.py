@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mirrorpy.errors import LeftPool
 from mirrorpy.rpmmd.decode import verify_open
 from mirrorpy.store.durable import translated
 from mirrorpy.store.incoming import Partial
@@ -55,13 +56,20 @@ class Records:
         self._spooled: dict[Checksum, str] = {}
 
     def open(self, record: Record) -> BinaryIO | None:
-        """Return a record's bytes; None for one that is published without (allow_missing)."""
+        """Return a record's bytes; None for one that is published without (allow_missing).
+
+        Raises:
+            LeftPool: It was here a moment ago.
+        """
         file = record.file
         if file.path in self._missing:
             return None
         path = self._path(file)
         with translated("cannot read a record"):
-            return open(path, "rb")
+            try:
+                return open(path, "rb")
+            except FileNotFoundError:
+                raise LeftPool(file.path) from None
 
     def _path(self, file: RemoteFile) -> str:
         key = self._pool.key(file.checksum)

@@ -7,11 +7,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import FetchError, LocalError, SignatureError
+from mirrorpy.errors import FetchError, LeftPool, LocalError, SignatureError
 from mirrorpy.rpmmd.href import SIGNATURE_HREF
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.signatures import Demands, check_package
 from mirrorpy.store.durable import translated
+from mirrorpy.store.pool import file_size
 from mirrorpy.store.verdicts import read_verdicts, write_verdicts
 from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.shortfall import Restart
@@ -88,6 +89,7 @@ class Signed:
 
         Raises:
             SignatureError: One that upstream promises is not good; the message has the number of the others.
+            LeftPool: One was here a moment ago.
         """
         if self.demands.packages is None:
             return []
@@ -106,6 +108,8 @@ class Signed:
                 error.href = path
                 return path, key, error
             except LocalError as error:
+                if path in plan.files and key is not None and file_size(pool.path(key)) is None:
+                    raise LeftPool(path) from None
                 if path in plan.files:
                     raise
                 return path, key, SignatureError(f"cannot be checked: {error.cause}", href=path)

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import FetchError, MirrorError, UpstreamMoving, redact
+from mirrorpy.errors import FetchError, LeftPool, MirrorError, UpstreamMoving, redact
 from mirrorpy.plan import Plan, Rules, collect, plan_sync
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.signatures import Demands
@@ -144,7 +144,7 @@ class _Sync:
         )
 
     def _follow(self) -> None:
-        """Follow upstream, from the start again when it changes under way."""
+        """Follow upstream, from the start again when it changes under way, or a repair takes away what was here."""
         if not self.options.dry_run:
             probe_place(self.layout, self.place, self.own)
         self.published = published_generation(self.place, self.own)
@@ -153,7 +153,8 @@ class _Sync:
             self._step("asking upstream")
             self.upstream.resolve()
             known = recall(self.published, self.state, self.repo, self.clock())
-            with contextlib.suppress(Restart):
+            lost = None
+            try:
                 snapshot = read_snapshot(
                     self.upstream,
                     known,
@@ -162,8 +163,15 @@ class _Sync:
                     with_indexes=not self.options.dry_run or self.repo.repo_gpgcheck,
                 )
                 self._bring(snapshot)
+            except Restart:
+                logger.info("%s: upstream changed meanwhile; starting again with what is here", self.repo.id)
+            except LeftPool as error:
+                logger.info("%s: %s: starting again with what is here", self.repo.id, error.cause)
+                lost = error
+            else:
                 return
-            logger.info("%s: upstream changed meanwhile; starting again with what is here", self.repo.id)
+        if lost is not None:
+            raise lost
         raise UpstreamMoving(
             f"upstream changed under {MAX_RESTARTS + 1} attempts",
             url=redact(self.upstream.order[0]),

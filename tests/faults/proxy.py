@@ -51,6 +51,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     proxy: Proxy
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is none; what else goes wrong, the client is told."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -139,7 +139,7 @@ class World:
         if warns:
             self.one_line(run, *warns)
         else:
-            assert run.stderr == ""
+            assert run.stderr == "", run.stderr
         if outcome == "updated":
             self.is_mirrored("base")
         self.nothing_temporary()

@@ -17,6 +17,7 @@ STATUSES = {
     "ChecksumMismatch": 4,
     "SignatureError": 5,
     "LocalError": 6,
+    "LeftPool": 6,
     "LockHeld": 7,
     "GuardError": 8,
 }

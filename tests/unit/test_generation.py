@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mirrorpy.errors import LocalError
+from mirrorpy.errors import LeftPool, LocalError
 from mirrorpy.plan import Entry
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.generation import (
@@ -325,5 +325,5 @@ def test_carry_from_the_pool(root):
 def test_a_file_that_the_pool_lost_is_told(root):
     entry = root.entry("a", "one")
     os.unlink(root.pool.path(entry.key))
-    with pytest.raises(LocalError, match="cannot link a"):
+    with pytest.raises(LeftPool, match="a: left the pool"):
         Stage(root.layout, root.place, root.own).link(entry, root.pool)
