@@ -50,6 +50,12 @@ class Rules:
     grace: float = 0.0
     max_shrink: float = 0.5
     allow_shrink: bool = False
+    count_all: bool = False
+    """Whether every file counts as packages do: where a listing decides what there is, an empty one must not."""
+
+    def counts(self, kind: Kind) -> bool:
+        """Tell whether files of a kind are those that must not shrink."""
+        return kind is Kind.PACKAGE or (self.count_all and kind not in (Kind.RECORD, Kind.INDEX))
 
 
 @dataclass(slots=True)
@@ -106,6 +112,22 @@ def collect(promised: Iterable[RemoteFile]) -> dict[str, RemoteFile]:
     return files
 
 
+def add_unpromised(files: dict[str, RemoteFile], others: Iterable[RemoteFile]) -> list[str]:
+    """Add files whose place is free; return the paths of those that would be a file and a folder at once."""
+    added, left = sorted(others, key=lambda file: file.path, reverse=True), list[str]()
+    folders = _folders(files) if added else set()
+    for file in added:
+        path = file.path
+        if path in files:
+            continue
+        if path in folders or _in_the_way(path, files):
+            left.append(path)
+            continue
+        files[path] = file
+        folders |= _folders({path: file})
+    return left
+
+
 def plan_sync(
     files: dict[str, RemoteFile],
     have: Container[RemoteFile],
@@ -123,8 +145,10 @@ def plan_sync(
     """
     plan = Plan(files)
     wanted: set[Checksum] = set()
+    after = 0
     for file in files.values():
         plan.packages += file.kind is Kind.PACKAGE
+        after += rules.counts(file.kind)
         if file not in have and file.checksum not in wanted:
             wanted.add(file.checksum)
             plan.fetch.append(file)
@@ -132,16 +156,16 @@ def plan_sync(
     _carry_served(plan, served, rules, now)
     folders = _folders(plan.files) if plan.carried else set()
     plan.carried = [entry for entry in plan.carried if entry.path not in folders]
-    _guard_shrink(before, plan.packages, rules)
+    _guard_shrink(before, after, rules)
     return plan
 
 
 def _retire(plan: Plan, previous: Iterable[Entry], rules: Rules, now: float) -> int:
-    """Sort the last generation's files into kept, carried and dropped; return its count of packages."""
-    packages = kept = 0
+    """Sort the last generation's files into kept, carried and dropped; return how many of them must not shrink."""
+    counted = kept = 0
     for entry in previous:
         # Where the manifest is lost, what was carried cannot be told from what was promised.
-        packages += entry.kind is Kind.PACKAGE and entry.retired is None and entry.promised is not None
+        counted += rules.counts(entry.kind) and entry.retired is None and entry.promised is not None
         if entry.kind is Kind.INDEX:
             continue
         file = plan.files.get(entry.path)
@@ -155,7 +179,7 @@ def _retire(plan: Plan, previous: Iterable[Entry], rules: Rules, now: float) -> 
         elif entry.retired is not None:
             plan.expired.append(entry)
     plan.new = len(plan.files) - kept
-    return packages
+    return counted
 
 
 def _carry_served(plan: Plan, served: Iterable[Entry], rules: Rules, now: float) -> None:
@@ -196,8 +220,9 @@ def _guard_shrink(before: int, after: int, rules: Rules) -> None:
     if rules.allow_shrink or after >= before:
         return
     if after == 0 or (before - after) / before > rules.max_shrink:
+        what = "files" if rules.count_all else "packages"
         bound = f"past max_shrink of {rules.max_shrink:.0%}" if after else "and no max_shrink allows that"
         raise GuardError(
-            f"packages would shrink from {before} to {after}, {bound}",
+            f"{what} would shrink from {before} to {after}, {bound}",
             hint="if upstream means it, run once with --allow-shrink",
         )

@@ -110,17 +110,6 @@ def test_documented_defaults_are_the_defaults(tmp_path):
     assert load_config(file, {}) == implicit
 
 
-@pytest.mark.parametrize(
-    "option",
-    ["tree: all", "tree: true", "strict_tree: true", "extras: [EULA]"],
-)
-def test_options_documented_as_refused_are_refused(option, tmp_path):
-    file = tmp_path / "mirrorpy.yaml"
-    file.write_text(f"root: pub\n{option}\nrepos:\n  - {{id: one, baseurl: 'http://localhost/'}}\n", encoding="utf-8")
-    with pytest.raises(errors.ConfigError, match="by this version"):
-        load_config(file, {})
-
-
 # Commands
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mirrorpy.config.model import Config
 
-COMMANDS = ("init", "sync", "verify", "status", "prune", "serve", "emit")
+COMMANDS = ("init", "discover", "sync", "adopt", "verify", "status", "prune", "serve", "emit")
 """A module each, in `mirrorpy.cli`; a run imports only what its command line names: starting is most of many runs."""
 OF_PRINTING = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EAGAIN)
 """What a pipe or a file gives that does not take what is printed."""

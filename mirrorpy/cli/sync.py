@@ -46,11 +46,12 @@ def run(config: Config, args: argparse.Namespace) -> int:
     )
     with watch_for(args) as watch:
         report = sync_all(config, repos, options, watch)
-    _tell(report, args)
+    tell(report, args)
     return report.exit
 
 
-def _tell(report: RunReport, args: argparse.Namespace) -> None:
+def tell(report: RunReport, args: argparse.Namespace) -> None:
+    """Tell how a run went: on standard output what was done, on standard error what was not."""
     if args.json:
         import msgspec  # noqa: PLC0415  # only for this format
 

@@ -13,6 +13,8 @@ from mirrorpy.config.quantity import Duration, Share, Size
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 Strings = str | list[str]
+Tree = bool | Literal["auto", "all"]
+"""Whether installer trees are mirrored: True demands one, `all` takes whatever a listing shows."""
 
 
 class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -40,9 +42,11 @@ class Options(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     gpgcheck: bool | None = None
     gpgkey: Strings | None = None
     allow_sha1: bool | None = None
-    tree: bool | Literal["auto", "all"] | None = None
+    tree: Tree | None = None
     strict_tree: bool | None = None
     extras: Strings | None = None
+    include: Strings | None = None
+    exclude: Strings | None = None
 
 
 class RepoOptions(Options, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +114,13 @@ class Repository:
     allow_sha1: bool = False
     gpgkey: tuple[str, ...] = ()
     """Files of keys, absolute."""
+    tree: Tree = "auto"
+    strict_tree: bool = False
+    extras: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    """Globs; of what only a listing shows, nothing else is mirrored. None of them is all."""
+    exclude: tuple[str, ...] = ()
+    """Globs of what is not mirrored, of what only a listing shows."""
     connection: Connection = Connection()
     id_template: str = ""
     """The id before `vars` were put in."""
@@ -118,7 +129,10 @@ class Repository:
     @property
     def fingerprint(self) -> str:
         """Changes when what is to be mirrored, or from where, changes."""
-        what = (self.path, self.baseurls, self.mirrorlist, self.metalink, self.vars, self.allow_missing)
+        what = (
+            *(self.path, self.baseurls, self.mirrorlist, self.metalink, self.vars, self.allow_missing),
+            *(self.tree, self.strict_tree, self.extras, self.include, self.exclude),
+        )
         return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from mirrorpy.config.connection import Wrong, resolve_connection
-from mirrorpy.config.model import Connection, FileOptions, Options, RepoOptions, Repository
-from mirrorpy.errors import redact
+from mirrorpy.config.model import Connection, FileOptions, RepoOptions, Repository
+from mirrorpy.errors import UnsafeHref, redact
+from mirrorpy.rpmmd.href import check_href
 from mirrorpy.rpmmd.mirrors import SCHEMES, expand
+from mirrorpy.rpmmd.model import Kind, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,10 +25,6 @@ REPO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]*")
 MAX_NAME = 200
 """Bytes of a path's segment; a generation's name adds its time, and 255 is the filesystem's bound."""
 MAX_MATRIX = 10_000
-_LATER = {
-    "strict_tree": "installer trees are not mirrored by this version",
-    "extras": "files beside the repository are not mirrored by this version",
-}
 
 
 def resolve_repositories(
@@ -36,10 +34,8 @@ def resolve_repositories(
     repos: list[Repository] = []
     places: dict[str, str] = {}
     folder = os.path.abspath(document.file.parent)
-    _check_later(options, document, "", problems)
     for index, entry in enumerate(options.repos):
         place = f"repos[{index}]"
-        _check_later(entry, document, f"{place}.", problems)
         try:
             for repo in _expand_entry(entry, options, environ, folder):
                 if repo.id in places:
@@ -53,15 +49,6 @@ def resolve_repositories(
         for outer, inner in _nested(repos)
     )
     return repos
-
-
-def _check_later(options: Options, document: Document, prefix: str, problems: list[str]) -> None:
-    """Refuse what this version would silently not do."""
-    problems.extend(
-        f"{document.place(prefix + key)}: {reason}" for key, reason in _LATER.items() if getattr(options, key)
-    )
-    if options.tree in ("all", True):
-        problems.append(f"{document.place(prefix + 'tree')}: {_LATER['strict_tree']}")
 
 
 def _expand_entry(
@@ -126,6 +113,11 @@ def _repository(
         gpgcheck=pick("gpgcheck", default=False),
         allow_sha1=pick("allow_sha1", default=False),
         gpgkey=keys,
+        tree=pick("tree", defaults.tree),
+        strict_tree=pick("strict_tree", default=False),
+        extras=tuple(dict.fromkeys(_check_extra(expand(name, variables)) for name in _texts(pick("extras", [])))),
+        include=tuple(_texts(pick("include", []))),
+        exclude=tuple(_texts(pick("exclude", []))),
         connection=connection,
         id_template=entry.id,
         path_template=path,
@@ -139,6 +131,13 @@ def _key_file(key: str, folder: str) -> str:
     if "://" in key:
         raise Wrong("gpgkey", f"{redact(key)!r} is no file here; a key that the network offers is not trusted")
     return os.path.join(folder, os.path.expanduser(key))
+
+
+def _check_extra(name: str) -> str:
+    try:
+        return plain(check_href(name, Kind.EXTRA))
+    except UnsafeHref as error:
+        raise Wrong("extras", f"{name!r} is no file below the repository: {error.cause}") from error
 
 
 def check_url(url: str, key: str) -> str:

@@ -36,6 +36,8 @@ repos:
   - id: example-$releasever-$repo-$basearch
     path: example/$releasever/$repo/$basearch
     baseurl: https://mirror.example.org/example/$releasever/$repo/$basearch/os/
+    # Installer trees (.treeinfo) come with the packages; files beside them by name, or by glob where upstream lists:
+    # extras: [RPM-GPG-KEY*, EULA, media.repo]
     # Every combination is a repository.
     vars: {releasever: ["9"], repo: [BaseOS, AppStream], basearch: [x86_64]}
 
@@ -53,6 +55,12 @@ repos:
   #   baseurl: https://packages.example.com/el9/x86_64/
   #   username: mirror
   #   password: ${VENDOR_PASSWORD}
+
+  # Everything below a URL that lists its folders, as rsync -a --delete would:
+  # - id: whole-distribution
+  #   baseurl: https://archive.example.org/centos-vault/5.11/
+  #   tree: all
+  #   exclude: ["*.iso", SRPMS/]
 """
 
 

@@ -71,6 +71,10 @@ class Kind(enum.Enum):
     RECORD = "r"
     PACKAGE = "p"
     DELTA = "d"
+    TREE = "t"
+    """What .treeinfo or extra_files.json promises: images, kernels, keys."""
+    EXTRA = "x"
+    """What nobody promises: .treeinfo itself, repomd.xml of a repository inside, what only a listing shows."""
     INDEX = "i"
     """repomd.xml itself, its signature and its key."""
 

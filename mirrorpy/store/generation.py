@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
+from mirrorpy.store.adoption import in_the_way
 from mirrorpy.store.durable import is_there, translated
 from mirrorpy.store.manifest import is_whole, read_manifest, tree_entries
 
@@ -68,7 +69,7 @@ class Generation:
 
 
 def published_generation(place: Place, own: RepoLayout) -> Generation | None:
-    """Return what the published link points to; None where nothing is published.
+    """Return what the published link points to; None where nothing is published, or an adoption is under way.
 
     Raises:
         LocalError: Something is there that mirrorpy did not make.
@@ -79,9 +80,11 @@ def published_generation(place: Place, own: RepoLayout) -> Generation | None:
         except (FileNotFoundError, NotADirectoryError):
             return None
         if stat.S_ISDIR(info.st_mode):
+            if in_the_way(place, own):
+                return None
             raise LocalError(
                 f"{place.link} is a real folder, not made by mirrorpy",
-                hint="take it over with `mirrorpy adopt` (not in this version), or move it away",
+                hint="take it over with `mirrorpy adopt`, or move it away",
             )
         if not stat.S_ISLNK(info.st_mode):
             raise LocalError(f"{place.link} is no link of mirrorpy's", hint="move it away")

@@ -28,6 +28,8 @@ class Partial:
     A leftover of an earlier run is hashed when it is opened, so that resuming trusts nothing.
     """
 
+    provable = True
+
     def __init__(self, folder: str, file: RemoteFile) -> None:
         self.file = file
         self.path = f"{folder}/{file.checksum.algorithm}-{file.checksum.value}"

@@ -2,8 +2,9 @@
 
 root/PATH -> .NAME.STAMP          the published link, and the generation beside it
 root/.mirrorpy/pool/ALGORITHM/AB/CHECKSUM
-root/.mirrorpy/repos/ID/          lock, state.json, weak, hashed, signed, STAMP.files (manifests), staged/
+root/.mirrorpy/repos/ID/          lock, state.json, weak, hashed, signed, beside, STAMP.files (manifests), staged/
 root/.mirrorpy/incoming/ID/       downloads under way
+root/.mirrorpy/set-aside/ID.STAMP/   a folder of the user's whose place a published link took
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 STATE = ".mirrorpy"
 _FORMAT = "%Y%m%dT%H%M%SZ"
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
+_GENERATION = re.compile(rf"\..+\.({_STAMP.pattern})", re.DOTALL)
 
 
 def stamp_of(seconds: int) -> str:
@@ -36,6 +38,12 @@ def seconds_of(stamp: str) -> int | None:
         return calendar.timegm(time.strptime(stamp, _FORMAT))
     except ValueError:
         return None
+
+
+def names_generation(name: str) -> bool:
+    """Tell whether a folder is called as some path's generation is."""
+    match = _GENERATION.fullmatch(name)
+    return match is not None and seconds_of(match[1]) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,11 @@ class Layout:
     @property
     def repos(self) -> str:
         return f"{self.state}/repos"
+
+    @property
+    def set_aside(self) -> str:
+        """Where folders go whose place a published link takes; what is in them is the user's."""
+        return f"{self.state}/set-aside"
 
     def pool_object(self, key: Checksum) -> str:
         """Return the path of a file in the pool."""
@@ -100,6 +113,20 @@ class RepoLayout:
     @property
     def verdicts(self) -> str:
         return f"{self.folder}/signed"
+
+    @property
+    def beside(self) -> str:
+        return f"{self.folder}/beside"
+
+    @property
+    def adopting(self) -> str:
+        """The journal of an adoption under way."""
+        return f"{self.folder}/adopting"
+
+    @property
+    def adopted(self) -> str:
+        """The files of the old tree that are the pool's too."""
+        return f"{self.folder}/adopted"
 
     @property
     def staged(self) -> str:

@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LeftPool
+from mirrorpy.store.adoption import in_the_way, replace_tree
 from mirrorpy.store.durable import (
     FILE_MODE,
     FOLDER_MODE,
@@ -122,8 +123,11 @@ def switch_link(place: Place, own: RepoLayout, name: str) -> None:
     published_generation(place, own)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(own.link)
-    os.symlink(name, own.link)
-    os.rename(own.link, place.link)
+    if adoption := in_the_way(place, own):
+        replace_tree(adoption, name, own)
+    else:
+        os.symlink(name, own.link)
+        os.rename(own.link, place.link)
     sync_folder(place.folder)
 
 

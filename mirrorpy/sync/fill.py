@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mirrorpy.rpmmd.model import RemoteFile
     from mirrorpy.store.layout import Layout, RepoLayout
     from mirrorpy.store.pool import Pool
+    from mirrorpy.store.unproved import Unproved
     from mirrorpy.sync.claims import Claims
     from mirrorpy.sync.report import Downloaded, Watch
     from mirrorpy.upstream import Upstream
@@ -61,7 +62,7 @@ class Filler:
         self._repo_id, self._width, self._claims, self._watch = repo_id, width, claims, watch
         self._downloaded = downloaded
         self._barren = 0
-        self._landed: list[Partial] = []
+        self._landed: list[Partial | Unproved] = []
         self.filled = 0
         """Files that went into the pool so far."""
 
@@ -115,7 +116,7 @@ class Filler:
             return file, FetchError("not tried any more: upstream stopped giving files", href=file.href)
         partial = Partial(self._own.incoming, file)
         try:
-            self._upstream.fetch(partial, lambda size: self._watch.receive(self._repo_id, size))
+            self._upstream.fetch(partial, self.received)
             if check is not None:
                 check(partial)
         except (FetchError, UpstreamError) as error:
@@ -133,7 +134,15 @@ class Filler:
         given_up = isinstance(error, FetchError) and not isinstance(error, NotFound)
         self._barren = self._barren + 1 if given_up else 0
 
-    def _count(self, partial: Partial) -> None:
+    def received(self, size: int) -> None:
+        """Tell of bytes that came."""
+        self._watch.receive(self._repo_id, size)
+
+    def take(self, unproved: Unproved) -> None:
+        """Take a file that came another way; it is here when it is committed."""
+        self._count(unproved)
+
+    def _count(self, partial: Partial | Unproved) -> None:
         self._landed.append(partial)
         self._watch.land(self._repo_id)
         received = partial.size - partial.resumed

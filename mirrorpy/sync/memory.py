@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mirrorpy.config.model import Repository
     from mirrorpy.store.generation import Generation
     from mirrorpy.sync.report import RepoReport
+    from mirrorpy.sync.shortfall import Shortfall
     from mirrorpy.upstream import Upstream
 
 
@@ -72,7 +73,7 @@ def remember_signature(state: RepoState, snapshot: Snapshot, now: float) -> None
 
 
 def remember_publication(
-    state: RepoState, repo: Repository, generation: Generation, missing: set[str], trust: str
+    state: RepoState, repo: Repository, generation: Generation, shortfall: Shortfall, trust: str
 ) -> None:
     """Note where, as what, and under which demands of signatures a repository is published."""
     if state.path and state.path != repo.path and state.path not in state.former_paths:
@@ -80,7 +81,8 @@ def remember_publication(
     state.former_paths = [path for path in state.former_paths if path != repo.path]
     state.path, state.generation, state.trust = repo.path, generation.name, trust
     # A delta RPM that upstream lists and does not have is not asked for again: clients do without.
-    state.missing = sorted(path for path in missing if not path.endswith(".drpm"))
+    lacking = {path for path in shortfall.missing if not path.endswith(".drpm")}
+    state.missing, state.forgone = sorted(lacking - shortfall.forgone), sorted(shortfall.forgone)
 
 
 def remember_run(path: str, state: RepoState, report: RepoReport, now: float) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LeftPool, LocalError, LockHeld
 from mirrorpy.rpmmd.model import Kind
+from mirrorpy.store.adoption import leave_pool, read_adoption, restore
 from mirrorpy.store.durable import is_there, translated
 from mirrorpy.store.generation import (
     Freed,
@@ -146,13 +147,17 @@ def forget_repository(repo_id: str, layout: Layout, config: Config) -> Freed:
     configured = any(repo.id == repo_id for repo in config.repos)
     freed = Freed()
     with lock_repository(own.lock), share_pool(layout):
-        state = read_state(own.state)
+        state, adoption = read_state(own.state), read_adoption(own)
         with translated("cannot write"):
             owe_sweep(layout)
+        if adoption is not None:
+            restore(adoption)
         for path in {state.path, *state.former_paths} - {""}:
             if all(path != repo.path for repo in config.repos):
                 freed.add(_remove_published(layout.place(path), own, layout))
         with translated("cannot remove the repository's state"):
+            if adoption is not None and not configured:
+                leave_pool(adoption, own, Pool(layout))
             if configured:
                 state.former_paths = []
                 write_state(own.state, state)

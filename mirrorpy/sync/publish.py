@@ -143,7 +143,8 @@ def read_indexes_of(published: Generation) -> dict[str, bytes] | None:
             if data is None or len(data) != entry.size or entry.promised not in (None, _sha256(data)):
                 return None
             found[entry.path] = data
-    return found if REPOMD_HREF in found else None
+    plain = published.known and not found
+    return found if REPOMD_HREF in found or plain else None
 
 
 def drop_superseded(

@@ -9,13 +9,17 @@ from mirrorpy.rpmmd.decode import verify_open
 from mirrorpy.store.durable import translated
 from mirrorpy.store.incoming import Partial
 from mirrorpy.store.pool import file_size
+from mirrorpy.upstream.url import file_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import BinaryIO
 
     from mirrorpy.rpmmd.model import Checksum, Record, RemoteFile, Repomd
+    from mirrorpy.store.adopted import Taken
     from mirrorpy.store.generation import Generation
     from mirrorpy.store.pool import Pool
+    from mirrorpy.sync.snapshot import Snapshot
     from mirrorpy.upstream import Upstream
 
 
@@ -24,7 +28,7 @@ def lacking_records(repomd: Repomd, pool: Pool) -> list[RemoteFile]:
     return [record.file for record in repomd.records if record.file not in pool]
 
 
-def open_check(repomd: Repomd, partial: Partial) -> None:
+def open_check(repomd: Repomd, partial: Partial | Taken) -> None:
     """Prove that a record unpacks to what repomd promises, before the pool takes it.
 
     Raises:
@@ -46,6 +50,18 @@ def recover(file: RemoteFile, published: Generation | None, pool: Pool, *, keep:
         return False
     with translated("cannot take a published file into the pool"):
         return pool.take(path, file.checksum, keep=keep)
+
+
+def check_bases(snapshot: Snapshot, files: Iterable[RemoteFile]) -> list[str]:
+    """Return a warning where files lie elsewhere than below the repository.
+
+    Raises:
+        UnsafeHref: One lies where nothing may be asked for.
+    """
+    bases = {file.location_base: file.href for file in files if file.location_base}
+    for base, href in bases.items():
+        file_url(snapshot.base, href, base)
+    return ["metadata has xml:base: clients go there and not to this mirror"] if bases else []
 
 
 class Records:

@@ -5,13 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from mirrorpy.errors import redact
 from mirrorpy.rpmmd.model import Kind
 
 if TYPE_CHECKING:
     from mirrorpy.errors import MirrorError
     from mirrorpy.plan import Plan
+    from mirrorpy.sync.snapshot import Snapshot
 
 Outcome = Literal["updated", "unchanged", "planned", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class OldTree:
+    """A tree that some other program made, to be taken over."""
+
+    path: str | None
+    """None is the place that is to be published."""
+    remove: bool = False
+    """Whether what upstream does not promise is removed afterwards."""
+    others: tuple[str, ...] = ()
+    """Where other repositories are published, or will be, below root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +38,7 @@ class Options:
     allow_rollback: bool = False
     rebuild: bool = False
     """Publish a new generation even where nothing changed."""
+    adopt: OldTree | None = None
 
 
 class Watch(Protocol):
@@ -101,6 +116,16 @@ class RepoReport:
     warnings: list[str] = field(default_factory=list)
     seconds: float = 0.0
     error: Failure | None = None
+
+
+def tell_followed(report: RepoReport, snapshot: Snapshot, max_age: float | None, now: float) -> None:
+    """Report which state of upstream is followed, and that it is old where it is older than max_age seconds."""
+    report.upstream, report.revision = redact(snapshot.base), snapshot.repomd.revision
+    report.repomd_sha256 = None if snapshot.plain else snapshot.sha256
+    report.warnings = list(snapshot.warnings)
+    made = snapshot.repomd.timestamp
+    if max_age and made and now - made > max_age:
+        report.warnings.append(f"upstream has not changed for {(now - made) / 86400:.1f} days, longer than max_age")
 
 
 def tell_unchanged(report: RepoReport, generation: str | None, packages: int, files: int, size: int) -> None:

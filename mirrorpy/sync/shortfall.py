@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import MirrorError, NotFound, UpstreamError
+from mirrorpy.errors import ChecksumMismatch, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
-from mirrorpy.sync.snapshot import has_moved
+from mirrorpy.sync.snapshot import any_moved
 
 if TYPE_CHECKING:
     from mirrorpy.config.model import Repository
@@ -29,6 +29,13 @@ class Shortfall:
         self._repo, self._upstream, self._report = repo, upstream, report
         self.missing: set[str] = set()
         """Paths that are published without."""
+        self.forgone: set[str] = set()
+        """Those of the tree among them: it may promise wrongly for years."""
+
+    def clear(self) -> None:
+        """Start from nothing."""
+        self.missing.clear()
+        self.forgone.clear()
 
     def judge(self, outcome: Outcome, snapshot: Snapshot) -> None:
         """Decide what failures mean.
@@ -39,7 +46,7 @@ class Shortfall:
         """
         if not outcome.failures:
             return
-        if has_moved(self._upstream, snapshot.base, snapshot.data):
+        if any_moved(self._upstream, snapshot):
             raise Restart
         fatal = [error for file, error in outcome.failures if not self._does_without(file, error, snapshot)]
         if fatal:
@@ -51,12 +58,19 @@ class Shortfall:
     def _does_without(self, file: RemoteFile, error: MirrorError, snapshot: Snapshot) -> bool:
         """Publish without a file that no mirror has, where that is allowed.
 
-        A delta RPM always is: clients do without, and real repositories list ones that they do not have.
+        A delta RPM always is: clients do without, and real repositories list ones that they do not have. So is a file
+        of the tree, wrong ones too: .treeinfo is edited by hand, and clients of packages do without.
         """
-        primary = snapshot.repomd.record("primary")
-        allowed = self._repo.allow_missing and (primary is None or file is not primary.file)
+        if file.kind is Kind.TREE and not self._repo.strict_tree and isinstance(error, (NotFound, ChecksumMismatch)):
+            self.forgone.add(file.path)
+            return self._publish_without(file, error)
+        primary = any(record.type == "primary" and record.file is file for record in snapshot.whole.records)
+        allowed = self._repo.allow_missing and not primary
         if not isinstance(error, NotFound) or not (allowed or file.kind is Kind.DELTA):
             return False
+        return self._publish_without(file, error)
+
+    def _publish_without(self, file: RemoteFile, error: MirrorError) -> bool:
         self.missing.add(file.path)
         self._report.warnings.append(f"published without {file.href}: {error.message}")
         return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from mirrorpy.errors import (
     ChecksumMismatch,
     FetchError,
     MirrorError,
+    NotFound,
     RepodataError,
     SignatureError,
     UpstreamError,
@@ -20,8 +22,10 @@ from mirrorpy.rpmmd.decode import open_decoded
 from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
 from mirrorpy.rpmmd.href import INDEX_FILES, SIGNATURE_HREF
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
+from mirrorpy.rpmmd.model import Repomd
 from mirrorpy.rpmmd.primary import PrimaryCount, iter_primary
 from mirrorpy.rpmmd.repomd import parse_repomd
+from mirrorpy.sync.tree import placed
 from mirrorpy.upstream.transfer import parse_date
 from mirrorpy.upstream.upstream import SIGNATURE_CAP
 
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from mirrorpy.rpmmd.model import Record, RemoteFile, Repomd
+    from mirrorpy.rpmmd.model import Record, RemoteFile
     from mirrorpy.upstream import Document, Upstream
 
 CLOCK_SLACK = 86400
@@ -64,6 +68,10 @@ class Snapshot:
     indexes: dict[str, bytes] = field(default_factory=dict)
     """repomd.xml's signature and key, by path, where upstream has them."""
     warnings: list[str] = field(default_factory=list)
+    documents: dict[str, bytes] = field(default_factory=dict)
+    """What else promises files, by path: .treeinfo, the repomd.xml of a repository inside the tree."""
+    nested: dict[str, Repomd] = field(default_factory=dict)
+    """Repositories inside the tree, by folder, their records' paths as of the whole tree."""
     unsigned_yet: bool = False
     """Whether its signature seems to be still to come: older than repomd.xml, or gone where there was one."""
 
@@ -71,6 +79,27 @@ class Snapshot:
     def sha256(self) -> str:
         """The digest of repomd.xml."""
         return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a folder of which only a listing tells, without a repomd.xml of its own."""
+        return not self.data
+
+    @property
+    def lagging(self) -> bool:
+        """Whether it is the published state, because every mirror is older."""
+        return self.document is None and not self.plain
+
+    @property
+    def published_indexes(self) -> dict[str, bytes]:
+        """The files that a generation has of its own."""
+        return {} if self.plain else {REPOMD_HREF: self.data, **self.indexes}
+
+    @property
+    def whole(self) -> Repomd:
+        """The records of all its repositories, as if they were one."""
+        records = itertools.chain(self.repomd.records, *(repomd.records for repomd in self.nested.values()))
+        return Repomd(self.repomd.revision, tuple(records))
 
 
 def known_timestamp(repomd: Repomd, now: float) -> int:
@@ -85,12 +114,14 @@ def read_snapshot(
     *,
     allow_rollback: bool,
     with_indexes: bool,
+    or_plain: bool = False,
 ) -> Snapshot:
     """Find the state of upstream to follow, mirror by mirror.
 
     A mirror whose repomd.xml is older than the published one, or not one that the metalink vouches for, is passed over.
     Where all are older, the answer is the published state itself, with a warning. The signature of a new state comes
-    from the same mirror, at once: a moment later it may be another state's. check may refuse it.
+    from the same mirror, at once: a moment later it may be another state's. check may refuse it. or_plain takes a
+    folder without a repomd.xml, if none is published either.
 
     Raises:
         FetchError: No mirror gave a repomd.xml.
@@ -124,7 +155,9 @@ def read_snapshot(
 
     try:
         snapshot = upstream.persist(ask)
-    except (FetchError, UpstreamError, SignatureError):
+    except (FetchError, UpstreamError, SignatureError) as error:
+        if or_plain and known.data is None and isinstance(error, NotFound):
+            return Snapshot(upstream.order[0], b"", Repomd(None, ()), changed=False)
         if not lagging or known.data is None:
             raise
         warning = f"upstream is older than what is published and is not taken: {'; '.join(dict.fromkeys(lagging))}"
@@ -184,10 +217,16 @@ def _optional(upstream: Upstream, base: str, href: str) -> Document | None:
     return None if not data or data.lstrip()[:1] == b"<" else document
 
 
-def has_moved(upstream: Upstream, base: str, data: bytes | None) -> bool:
-    """Tell whether a mirror's repomd.xml is another one by now; no answer is no."""
+def any_moved(upstream: Upstream, snapshot: Snapshot) -> bool:
+    """Tell whether any document that promises files is another one by now."""
+    documents = snapshot.documents if snapshot.plain else {REPOMD_HREF: snapshot.data, **snapshot.documents}
+    return any(has_moved(upstream, snapshot.base, data, href) for href, data in documents.items())
+
+
+def has_moved(upstream: Upstream, base: str, data: bytes | None, href: str = REPOMD_HREF) -> bool:
+    """Tell whether a mirror's repomd.xml, or another document, is another one by now; no answer is no."""
     try:
-        document = upstream.persist(lambda mirror: upstream.read(mirror, REPOMD_HREF), [base])
+        document = upstream.persist(lambda mirror: upstream.read(mirror, href), [base])
     except MirrorError as error:
         logger.debug("%s", error)
         return False
@@ -225,3 +264,19 @@ def promised_files(
             except UpstreamError as error:
                 error.href = error.href or record.file.href
                 raise
+
+
+def tree_files(
+    snapshot: Snapshot, open_record: Callable[[Record], BinaryIO | None], warnings: list[str]
+) -> Iterator[RemoteFile]:
+    """Yield everything that a snapshot's repositories promise, by its path in the whole tree.
+
+    Raises:
+        UpstreamError: Metadata is malformed.
+    """
+    if not snapshot.plain:
+        yield from promised_files(snapshot.repomd, open_record, warnings)
+    for prefix, repomd in snapshot.nested.items():
+        records = {record.file for record in repomd.records}
+        for file in promised_files(repomd, open_record, warnings):
+            yield file if file in records else placed(file, prefix)

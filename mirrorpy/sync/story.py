@@ -22,8 +22,12 @@ from mirrorpy.store.pool import Pool
 from mirrorpy.store.probe import check_space, prepare_repository, prepare_root, probe_place
 from mirrorpy.store.state import read_state
 from mirrorpy.store.weak import read_weak, write_weak
+from mirrorpy.sync.adopt import Adopter
+from mirrorpy.sync.beside import Beside
+from mirrorpy.sync.extras import Extras
 from mirrorpy.sync.fill import Filler, clear_leftovers
 from mirrorpy.sync.memory import keep_validators, recall, remember_publication, remember_run, remember_signature
+from mirrorpy.sync.old_tree import begin_adoption
 from mirrorpy.sync.publish import (
     audit_published,
     drop_superseded,
@@ -32,19 +36,19 @@ from mirrorpy.sync.publish import (
     read_indexes_of,
     would_free,
 )
-from mirrorpy.sync.records import Records, lacking_records, open_check, recover
-from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_planned, tell_retired, tell_unchanged
+from mirrorpy.sync.records import Records, check_bases, lacking_records, open_check, recover
+from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_followed, tell_planned, tell_retired, tell_unchanged
 from mirrorpy.sync.shortfall import Restart, Shortfall
 from mirrorpy.sync.signed import Signed
-from mirrorpy.sync.snapshot import Snapshot, has_moved, promised_files, read_indexes, read_snapshot
+from mirrorpy.sync.snapshot import Snapshot, has_moved, read_indexes, read_snapshot, tree_files
 from mirrorpy.upstream import Upstream
-from mirrorpy.upstream.url import file_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mirrorpy.config.model import Repository
     from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.store.adopted import Taken
     from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout
     from mirrorpy.sync.claims import Claims
@@ -91,6 +95,7 @@ class _Sync:
         self.later: list[Generation] = []
         self.resigned = False
         self.spool: str | None = None
+        self.adopter: Adopter | None = None
 
     def run(self) -> RepoReport:
         started = time.monotonic()
@@ -99,6 +104,8 @@ class _Sync:
                 self._prepare(stack)
                 try:
                     self._follow()
+                    if self.adopter is not None:
+                        self.adopter.finish(self.place, self.report)
                 except MirrorError as error:
                     self._fail(error)
                 if not self.options.dry_run:
@@ -142,14 +149,18 @@ class _Sync:
             watch=self.watch,
             downloaded=self.report.downloaded,
         )
+        width, dry_run = self.network.width, self.options.dry_run
+        extras = Extras(self.upstream, self.pool, self.layout, self.own, self.filler, width=width, dry_run=dry_run)
+        self.beside = Beside(self.repo, self.upstream, extras, self.signed.demands, width)
 
     def _follow(self) -> None:
         """Follow upstream, from the start again when it changes under way, or a repair takes away what was here."""
         if not self.options.dry_run:
             probe_place(self.layout, self.place, self.own)
+            self._begin_adoption()
         self.published = published_generation(self.place, self.own)
         for _ in range(MAX_RESTARTS + 1):
-            self.shortfall.missing.clear()
+            self.shortfall.clear()
             self._step("asking upstream")
             self.upstream.resolve()
             known = recall(self.published, self.state, self.repo, self.clock())
@@ -161,6 +172,7 @@ class _Sync:
                     lambda found: self.signed.check_pair(found, self.upstream),
                     allow_rollback=self.options.allow_rollback,
                     with_indexes=not self.options.dry_run or self.repo.repo_gpgcheck,
+                    or_plain=self.repo.tree == "all",
                 )
                 self._bring(snapshot)
             except Restart:
@@ -169,6 +181,7 @@ class _Sync:
                 logger.info("%s: %s: starting again with what is here", self.repo.id, error.cause)
                 lost = error
             else:
+                self.report.warnings += self.beside.warnings
                 return
         if lost is not None:
             raise lost
@@ -178,15 +191,25 @@ class _Sync:
             hint="run again when it has settled",
         )
 
+    def _begin_adoption(self) -> None:
+        adoption = begin_adoption(self.options.adopt, self.repo, self.layout, self.place, self.own)
+        if adoption is not None:
+            width = min(self.network.width, os.cpu_count() or 1)
+            self.adopter = Adopter(
+                adoption, self.layout, self.pool, self.own, repo_id=self.repo.id, width=width, watch=self.watch
+            )
+
     def _bring(self, snapshot: Snapshot) -> None:
         """Make the published tree what a snapshot promises."""
-        self._describe(snapshot)
+        tell_followed(self.report, snapshot, self.repo.max_age, self.clock())
         self._step("looking at what is here")
         audit = audit_published(
             self.published, self.pool, self.repo.grace, self.clock(), same_inode=self.options.checksum
         )
         self.pool.trust_unsized = audit.whole
-        if self._settled(snapshot, audit):
+        self._step("looking beside the repository")
+        self.beside.look(snapshot, self.published)
+        if self._settled(snapshot, audit) and self.beside.settled(self.published):
             self._unchanged(snapshot, audit.packages, audit.files, audit.bytes)
             return
         self._step("reading metadata")
@@ -213,7 +236,7 @@ class _Sync:
         Raises:
             Restart: The signature may be another state's.
         """
-        if self.options.dry_run:
+        if self.options.dry_run or snapshot.plain:
             return
         if not snapshot.changed and not self.resigned:
             whole = read_indexes_of(self.published) if self.published else None
@@ -243,36 +266,35 @@ class _Sync:
         self.resigned = bool(snapshot.indexes) and {REPOMD_HREF: snapshot.data, **snapshot.indexes} != published
         return self.resigned
 
-    def _describe(self, snapshot: Snapshot) -> None:
-        report, made = self.report, snapshot.repomd.timestamp
-        report.upstream = redact(snapshot.base)
-        report.revision, report.repomd_sha256 = snapshot.repomd.revision, snapshot.sha256
-        report.warnings = list(snapshot.warnings)
-        age = self.clock() - made
-        if self.repo.max_age and made and age > self.repo.max_age:
-            report.warnings.append(f"upstream has not changed for {age / 86400:.1f} days, longer than max_age")
-
     def _plan(self, snapshot: Snapshot) -> Plan:
         """Read what the snapshot promises, bringing its metadata here, and compare."""
-        repomd = snapshot.repomd
+        self.beside.read_nested(snapshot)
+        repomd = snapshot.whole
         if not self.options.dry_run:
             lacking = [file for file in lacking_records(repomd, self.pool) if not self._recovers(file)]
+            lacking = self._adopt(lacking, lambda taken: open_check(repomd, taken))
             check_space(self.layout, sum(file.size or 0 for file in lacking))
             self.shortfall.judge(self.filler.fill(lacking, lambda partial: open_check(repomd, partial)), snapshot)
         records = Records(self.pool, self.upstream, self.shortfall.missing, self.spool)
-        files = collect(promised_files(repomd, records.open, self.report.warnings))
-        bases = {file.location_base: file.href for file in files.values() if file.location_base}
-        for base, href in bases.items():
-            file_url(snapshot.base, href, base)
-        if bases:
-            self.report.warnings.append("metadata has xml:base: clients go there and not to this mirror")
-        rules = Rules(self.repo.grace, self.repo.max_shrink, self.options.allow_shrink)
+        files = collect(tree_files(snapshot, records.open, self.report.warnings))
+        self.report.warnings += check_bases(snapshot, files.values())
+        self.beside.gather(files)
+        rules = Rules(self.repo.grace, self.repo.max_shrink, self.options.allow_shrink, self.repo.tree == "all")
         previous = self.published.entries() if self.published else ()
         self.later = later_generations(self.published, self.place, self.own)
         served = itertools.chain.from_iterable(generation.entries() for generation in self.later)
         plan = plan_sync(files, self.pool, previous, rules, self.clock(), served)
-        plan.fetch = [file for file in plan.fetch if not self._recovers(file)]
+        plan.fetch = self._adopt([file for file in plan.fetch if not self._recovers(file)])
         return plan
+
+    def _adopt(self, files: list[RemoteFile], check: Callable[[Taken], None] | None = None) -> list[RemoteFile]:
+        """Take from an old tree what it has of these files, and return the others."""
+        if self.adopter is None:
+            return files
+        self._step("taking over what is here")
+        rest = self.adopter.take(files, check)
+        self.filler.filled += len(files) - len(rest)
+        return rest
 
     def _recovers(self, file: RemoteFile) -> bool:
         return recover(file, self.published, self.pool, keep=not self.options.dry_run)
@@ -281,7 +303,7 @@ class _Sync:
         self._step("publishing")
         done = publish_entries(
             lambda: plan_entries(plan, self.pool),
-            {REPOMD_HREF: snapshot.data, **snapshot.indexes},
+            snapshot.published_indexes,
             self.place,
             self.layout,
             self.own,
@@ -290,8 +312,9 @@ class _Sync:
             self.clock(),
         )
         report, self.published = self.report, done.generation
-        remember_publication(self.state, self.repo, done.generation, self.shortfall.missing, self.signed.demands.trust)
+        remember_publication(self.state, self.repo, done.generation, self.shortfall, self.signed.demands.trust)
         remember_signature(self.state, snapshot, self.clock())
+        self.beside.remember()
         keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
         report.outcome, report.generation = "updated", done.generation.name
         report.packages, report.bytes = plan.packages, done.bytes
@@ -305,11 +328,10 @@ class _Sync:
         tell_unchanged(self.report, self.published.name if self.published else None, packages, files, size)
         if not self.options.dry_run:
             if self.published is not None:
-                remember_publication(
-                    self.state, self.repo, self.published, self.shortfall.missing, self.signed.demands.trust
-                )
+                remember_publication(self.state, self.repo, self.published, self.shortfall, self.signed.demands.trust)
+            self.beside.remember()
             keep_validators(self.state, snapshot, self.upstream, self.repo, self.clock())
-            self._tidy(lagging=snapshot.document is None)
+            self._tidy(lagging=snapshot.lagging)
 
     def _tidy(self, *, lagging: bool = False) -> None:
         """Remove what neither clients nor the next run need; where all mirrors lag, it may be of the state to come."""

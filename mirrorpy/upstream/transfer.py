@@ -31,6 +31,10 @@ class Sink(Protocol):
     def offset(self) -> int: ...
     @property
     def complete(self) -> bool: ...
+    @property
+    def provable(self) -> bool:
+        """Whether `finish` would notice the parts of two versions; if not, only a validator lets a download go on."""
+
     def write(self, data: bytes | memoryview) -> None: ...
     def restart(self) -> None: ...
     def finish(self, modified: float | None = None) -> None: ...
@@ -120,6 +124,9 @@ class Transfer:
         headers = {"Range": f"bytes={self._sink.offset}-"}
         if self._validator and self._validator[0] == url:
             headers["If-Range"] = self._validator[1]
+        elif not self._sink.provable:
+            self._sink.restart()
+            return {}
         return headers
 
     def _accept(self, response: Response, url: str) -> bool:

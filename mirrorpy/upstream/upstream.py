@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mirrorpy.config.model import Repository
+    from mirrorpy.rpmmd.listing import Listed
     from mirrorpy.upstream.network import Network
     from mirrorpy.upstream.transfer import Sink
+    from mirrorpy.upstream.wire import Fields
 
 T = TypeVar("T")
 DOCUMENT_CAP = 16 * 1024**2
@@ -49,6 +51,10 @@ class Answer:
     is_page: bool
     """Whether it is HTML."""
     cache_control: str
+    etag: str | None
+    last_modified: str | None
+    racy: bool
+    """As a document's."""
 
 
 class Upstream:
@@ -123,8 +129,30 @@ class Upstream:
             conditions["If-Modified-Since"] = last_modified
         return self._get(file_url(base, href), cap, conditions)
 
-    def probe(self, href: str, location_base: str | None = None, *, quoted: bool = False) -> Answer:
+    def listing(self, base: str, href: str) -> list[Listed]:
+        """Read what a mirror shows of one of its folders, in one attempt; the href of the base itself is empty.
+
+        Raises:
+            FetchError: It cannot be had.
+            RepodataError: What comes is no listing, or has more entries than any folder.
+            UpstreamError: It is larger than any listing.
+        """
+        # Few runs need it: they need not wait for another module of lxml's.
+        from mirrorpy.rpmmd.listing import MAX_LISTING, parse_listing  # noqa: PLC0415
+        from mirrorpy.upstream.folder import list_folder  # noqa: PLC0415
+
+        url = file_url(base, f"{href}/" if href else "")
+        if url.lower().startswith("file:"):
+            self.tally.count_request()
+            return list_folder(url)
+        return parse_listing(self._get(url, MAX_LISTING, {}).data or b"", redact(url))
+
+    def probe(
+        self, href: str, location_base: str | None = None, *, quoted: bool = False, mirror: str | None = None
+    ) -> Answer:
         """Ask after a file by HEAD, or by a range of one byte where HEAD is refused; a quoted href is sent as it is.
+
+        Every mirror is asked until one has it, or just the one that is given.
 
         Raises:
             NotFound: No mirror has it.
@@ -143,7 +171,7 @@ class Upstream:
                     return answer
             return self._ask(url, "GET", {"Range": "bytes=0-0"})
 
-        return self.persist(ask)
+        return self.persist(ask, None if mirror is None else [mirror])
 
     def _ask(self, url: str, method: str, headers: dict[str, str]) -> Answer:
         with self._session.open(url, headers, named=self._named, tally=self.tally, method=method) as response:
@@ -153,6 +181,9 @@ class Upstream:
                 size=int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None,
                 is_page=response.headers.get("Content-Type", "").lower().startswith(("text/html", "application/xhtml")),
                 cache_control=response.headers.get("Cache-Control", "").lower(),
+                etag=response.headers.get("ETag") or None,
+                last_modified=response.headers.get("Last-Modified") or None,
+                racy=_is_racy(response.headers),
             )
 
     def fetch(self, sink: Sink, received: Callable[[int], None]) -> None:
@@ -199,13 +230,12 @@ class Upstream:
             elif response.status_code != 304 or not conditions:
                 raise FetchError(f"HTTP {response.status_code} where a document was asked for", url=redact(url))
             headers = response.headers
-        modified, date = parse_date(headers.get("Last-Modified")), parse_date(headers.get("Date"))
         return Document(
             url=redact(url),
             data=data,
             etag=headers.get("ETag"),
             last_modified=headers.get("Last-Modified"),
-            racy=modified is None or date is None or date <= modified,
+            racy=_is_racy(headers),
         )
 
     def _body(self, chunks: Iterator[bytes], cap: int, url: str) -> bytes:
@@ -217,3 +247,8 @@ class Upstream:
                 raise UpstreamError(f"is larger than {cap} bytes", url=redact(url))
             floor.count(len(chunk), 0.0)
         return bytes(body)
+
+
+def _is_racy(headers: Fields) -> bool:
+    modified, date = parse_date(headers.get("Last-Modified")), parse_date(headers.get("Date"))
+    return modified is None or date is None or date <= modified

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError, MirrorError
 from mirrorpy.rpmmd.href import INDEX_FILES
+from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind, RemoteFile
 from mirrorpy.signatures import Demands
 from mirrorpy.store.generation import published_generation
@@ -79,7 +80,8 @@ def _attempt(
         if published_generation(place, own) == published:
             raise
         return verdict, False
-    _forgive(verdict, read_state(own.state).missing)
+    state = read_state(own.state)
+    _forgive(verdict, {*state.missing, *state.forgone})
     if verdict.findings and published_generation(place, own) != published:
         return verdict, False
     _keep_proofs(remembered, proofs, verdict)
@@ -92,20 +94,21 @@ def _proofs_file(own: RepoLayout, demands: Demands) -> str:
 
 
 def _forgive(verdict: Verdict, missing: Collection[str]) -> None:
-    """Turn what was published without, as `allow_missing` has it, into warnings."""
-    found, verdict.findings, known = verdict.findings, [], set(missing)
+    """Turn what was published without, as `allow_missing` has it, or a tree that is wrong, into warnings."""
+    found, verdict.findings = verdict.findings, []
     for finding in found:
-        if finding.kind is FindingKind.MISSING and finding.path in known:
-            verdict.warnings.append(f"published without {finding.path} (allow_missing)")
+        if finding.kind is FindingKind.MISSING and finding.path in missing:
+            verdict.warnings.append(f"published without {finding.path}: upstream did not have it as promised")
         else:
             verdict.findings.append(finding)
 
 
 def _beside(published: Generation) -> list[Entry]:
-    """Return what a generation holds besides what its repomd.xml promises: retired files, and repomd.xml itself."""
+    """Return what a generation holds besides what its repomd.xml promises, that itself among it."""
     if not published.known:
         return []
-    return [entry for entry in published.entries() if entry.retired is not None or entry.kind is Kind.INDEX]
+    kinds = (Kind.INDEX, Kind.TREE, Kind.EXTRA)
+    return [entry for entry in published.entries() if entry.retired is not None or entry.kind in kinds]
 
 
 def verify_folder(path: str, settings: Settings, demands: Demands, watch: Watch) -> Verdict:
@@ -134,9 +137,16 @@ def _examine(
     name, now = verdict.id, time.time()
     watch.step(name, "reading metadata")
     verdict.retired = sum(entry.retired is not None for entry in beside)
-    check_pairing(folder, demands, verdict, required=folder.ours)
     promises = Promises()
-    files = itertools.chain(iter_promised(folder, promises, verdict), _files_beside(beside))
+    plain = bool(beside) and not any(entry.kind is Kind.INDEX for entry in beside)
+    inside = [
+        entry.path.removesuffix(f"/{REPOMD_HREF}")
+        for entry in beside
+        if entry.path.endswith(f"/{REPOMD_HREF}") and entry.retired is None
+    ]
+    files = itertools.chain(
+        iter_promised(folder, promises, verdict, plain=plain, inside=inside), _files_beside(beside, promises)
+    )
     jobs = _jobs(files, promises, proofs, settings, now, watch=lambda size: watch.expect(name, 1, size))
     watch.step(name, "looking at files" if settings.quick else "hashing")
     inspector = Inspector(folder, settings, demands.packages, lambda size: watch.receive(name, size))
@@ -152,6 +162,8 @@ def _examine(
             seen[checksum] = int(now)
         elif not done.findings and checksum in proofs:
             seen.setdefault(checksum, proofs[checksum])
+    for prefix in ("", *promises.nested):
+        check_pairing(folder, demands, verdict, required=folder.ours, prefix=prefix)
     verdict.files, verdict.bytes = len(promises.files), sum(file.size or 0 for file in promises.files.values())
     proofs.clear()
     # One checksum may stand for several files.
@@ -159,10 +171,14 @@ def _examine(
     _find_orphans(folder, promises, beside, verdict)
 
 
-def _files_beside(beside: list[Entry]) -> Iterator[RemoteFile]:
+def _files_beside(beside: list[Entry], promises: Promises) -> Iterator[RemoteFile]:
+    """Yield what the metadata does not promise, as it was published; read when the metadata was."""
     for entry in beside:
-        if entry.promised:
-            yield RemoteFile(entry.path, entry.promised, entry.size, entry.kind)
+        if entry.promised and entry.path not in promises.files:
+            file = RemoteFile(entry.path, entry.promised, entry.size, entry.kind)
+            if entry.retired is None and entry.kind is not Kind.INDEX:
+                promises.files[entry.path] = file
+            yield file
 
 
 def _jobs(
@@ -211,7 +227,8 @@ def _find_orphans(folder: Folder, promises: Promises, beside: list[Entry], verdi
     if not promises.complete:
         verdict.warnings.append("files that nothing names were not looked for: not all metadata could be read")
         return
-    known = {*promises.files, *INDEX_FILES, *(entry.path for entry in beside)}
+    indexes = (prefix + name for prefix in ("", *promises.nested) for name in INDEX_FILES)
+    known = {*promises.files, *promises.documents, *indexes, *(entry.path for entry in beside)}
     try:
         for path in iter_orphans(folder.path, known, skip_repositories=not folder.ours):
             shown = os.fsencode(path).decode("utf-8", "backslashreplace")

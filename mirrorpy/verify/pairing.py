@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from mirrorpy.verify.report import Verdict
 
 
-def check_pairing(source: Source, demands: Demands, verdict: Verdict, *, required: bool) -> None:
-    """Look at repomd.xml.asc, where there is one, or one is demanded and required."""
-    data, signature = source.read_index(REPOMD_HREF), source.read_index(SIGNATURE_HREF)
+def check_pairing(source: Source, demands: Demands, verdict: Verdict, *, required: bool, prefix: str = "") -> None:
+    """Look at repomd.xml.asc, where there is one, or one is demanded and required; prefix is a repository's inside."""
+    data, signature = source.read_index(prefix + REPOMD_HREF), source.read_index(prefix + SIGNATURE_HREF)
     if data is None or (signature is None and not (required and demands.repomd)):
         return
     try:
@@ -31,7 +31,7 @@ def check_pairing(source: Source, demands: Demands, verdict: Verdict, *, require
         else:
             _check_age(signature, data)
     except SignatureError as error:
-        verdict.add(FindingKind.SIGNATURE, SIGNATURE_HREF, error.cause)
+        verdict.add(FindingKind.SIGNATURE, prefix + SIGNATURE_HREF, error.cause)
 
 
 def _check_age(signature: bytes, data: bytes) -> None:

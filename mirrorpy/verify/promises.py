@@ -15,16 +15,18 @@ from mirrorpy.rpmmd.decode import Proof, verify_open
 from mirrorpy.rpmmd.delta import RECORD_TYPES, iter_deltas
 from mirrorpy.rpmmd.href import check_tree
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
-from mirrorpy.rpmmd.model import Kind
+from mirrorpy.rpmmd.model import Kind, Repomd
 from mirrorpy.rpmmd.primary import PrimaryCount, iter_listed
 from mirrorpy.rpmmd.repomd import parse_repomd
+from mirrorpy.sync.tree import placed
 from mirrorpy.verify.report import Finding, FindingKind
+from mirrorpy.verify.tree import iter_nested, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO, Protocol
 
-    from mirrorpy.rpmmd.model import Nevra, Record, RemoteFile, Repomd
+    from mirrorpy.rpmmd.model import Nevra, Record, RemoteFile
     from mirrorpy.verify.report import Verdict
 
     class Source(Protocol):
@@ -45,6 +47,10 @@ class Promises:
     nevras: dict[str, Nevra] = field(default_factory=dict)
     others: dict[str, Record] = field(default_factory=dict)
     """Records that list nothing: what they unpack to is still to be proved."""
+    nested: set[str] = field(default_factory=set)
+    """Folders of repositories inside the tree, with a slash."""
+    documents: set[str] = field(default_factory=set)
+    """What nobody promises and promises others, beside repomd.xml: .treeinfo."""
     complete: bool = False
     """Whether all metadata could be read; only then is anything else an orphan."""
 
@@ -57,15 +63,35 @@ def read_promises(source: Source, verdict: Verdict) -> Promises:
     return promises
 
 
-def iter_promised(source: Source, promises: Promises, verdict: Verdict) -> Iterator[RemoteFile]:
+def iter_promised(
+    source: Source, promises: Promises, verdict: Verdict, *, plain: bool = False, inside: Iterable[str] = ()
+) -> Iterator[RemoteFile]:
     """Read repomd.xml and what it lists, and yield each file once as soon as it is known; faults become findings.
 
-    What else is known of a file stands in promises before it is yielded.
+    What else is known of a file stands in promises before it is yielded. A plain folder needs no repomd.xml. inside are
+    folders of repositories besides those that .treeinfo names.
     """
-    repomd = _read_repomd(source, verdict)
+    repomd = Repomd(None, ()) if plain else _read_repomd(source, verdict)
     if repomd is None:
         return
     promises.complete = True
+    yield from _read_repository(source, repomd, "", promises, verdict)
+    tree, promises.documents = read_tree(source, verdict)
+    for prefix, nested in iter_nested(source, tree.folders | set(inside), verdict):
+        promises.nested.add(prefix)
+        yield from _read_repository(source, nested, prefix, promises, verdict)
+    for path, file in tree.files.items():
+        if path not in promises.files and _promise(promises, file, verdict):
+            yield file
+    try:
+        check_tree(promises.files)
+    except RepodataError as error:
+        verdict.add(FindingKind.DUPLICATE, error.href or "", error.cause)
+
+
+def _read_repository(
+    source: Source, repomd: Repomd, prefix: str, promises: Promises, verdict: Verdict
+) -> Iterator[RemoteFile]:
     listing = [record for record in repomd.records if _lists_files(record, repomd)]
     for record in repomd.records:
         if record not in listing:
@@ -73,11 +99,7 @@ def iter_promised(source: Source, promises: Promises, verdict: Verdict) -> Itera
         if _promise(promises, record.file, verdict):
             yield record.file
     for record in listing:
-        yield from _read_record(source, record, promises, verdict)
-    try:
-        check_tree(promises.files)
-    except RepodataError as error:
-        verdict.add(FindingKind.DUPLICATE, error.href or "", error.cause)
+        yield from _read_record(source, record, prefix, promises, verdict)
 
 
 def _read_repomd(source: Source, verdict: Verdict) -> Repomd | None:
@@ -106,7 +128,9 @@ def check_content(record: Record, file: BinaryIO) -> Iterator[Finding]:
         yield Finding(FindingKind.METADATA, record.file.path, error.cause)
 
 
-def _read_record(source: Source, record: Record, promises: Promises, verdict: Verdict) -> Iterator[RemoteFile]:
+def _read_record(
+    source: Source, record: Record, prefix: str, promises: Promises, verdict: Verdict
+) -> Iterator[RemoteFile]:
     """Take what a record lists, and prove what it unpacks to; even the wrong bytes are read, to say more of them."""
     file = source.open_record(record)
     if file is None:
@@ -117,7 +141,7 @@ def _read_record(source: Source, record: Record, promises: Promises, verdict: Ve
         file.seek(0)
         proof = Proof(record, file, size=size)
         try:
-            yield from _take(_listed(record, proof, verdict), promises, verdict)
+            yield from _take(_listed(record, proof, verdict), prefix, promises, verdict)
         except UpstreamError as error:
             promises.complete = False
             verdict.findings.append(Finding.of(error, record.file.path))
@@ -139,16 +163,22 @@ def _listed(record: Record, stream: Proof, verdict: Verdict) -> Iterator[tuple[N
 
 
 def _take(
-    listed: Iterable[tuple[Nevra | None, RemoteFile | MirrorError]], promises: Promises, verdict: Verdict
+    listed: Iterable[tuple[Nevra | None, RemoteFile | MirrorError]], prefix: str, promises: Promises, verdict: Verdict
 ) -> Iterator[RemoteFile]:
-    for nevra, file in listed:
+    for nevra, found in listed:
+        file = found
+        if prefix and not isinstance(file, MirrorError):
+            try:
+                file = placed(file, prefix)
+            except UpstreamError as error:
+                file = error
         if isinstance(file, MirrorError):
             verdict.findings.append(Finding.of(file, ""))
             continue
-        verdict.packages += file.kind is Kind.PACKAGE
         if nevra is not None:
             promises.nevras.setdefault(file.path, nevra)
         if _promise(promises, file, verdict):
+            verdict.packages += file.kind is Kind.PACKAGE
             yield file
 
 

@@ -24,7 +24,7 @@ from mirrorpy.errors import (
     UpstreamMoving,
     redact,
 )
-from mirrorpy.rpmmd.href import SIGNATURE_HREF, quote_href
+from mirrorpy.rpmmd.href import INDEX_FILES, SIGNATURE_HREF, quote_href
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind, RemoteFile
 from mirrorpy.rpmmd.package import read_package
@@ -35,7 +35,7 @@ from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.report import Failure
 from mirrorpy.sync.snapshot import has_moved
 from mirrorpy.upstream import Network, Upstream
-from mirrorpy.upstream.upstream import SIGNATURE_CAP
+from mirrorpy.upstream.upstream import DOCUMENT_CAP, SIGNATURE_CAP
 from mirrorpy.verify.mirrors import compare_mirrors
 from mirrorpy.verify.pairing import check_pairing
 from mirrorpy.verify.promises import Promises, check_content, read_promises
@@ -147,7 +147,8 @@ class _Walk:
         if not promises.files:
             return
         self._look_at_caching()
-        check_pairing(self, self.demands, self.verdict, required=False)
+        for prefix in ("", *promises.nested):
+            check_pairing(self, self.demands, self.verdict, required=False, prefix=prefix)
         self.verdict.files = len(promises.files)
         self.verdict.bytes = sum(file.size or 0 for file in promises.files.values())
         files = [
@@ -194,14 +195,14 @@ class _Walk:
         """Return repomd.xml, or what lies beside it on the same mirror."""
         if path == REPOMD_HREF:
             return self.data
+        companion = path.endswith(INDEX_FILES[1:])
+        cap = SIGNATURE_CAP if companion else DOCUMENT_CAP
         try:
-            data = self.upstream.persist(
-                lambda base: self.upstream.read(base, path, cap=SIGNATURE_CAP).data or b"", [self.base]
-            )
+            data = self.upstream.persist(lambda base: self.upstream.read(base, path, cap=cap).data or b"", [self.base])
         except NotFound:
             return None
         except UpstreamError as error:
-            self.verdict.add(FindingKind.SIGNATURE, path, error.cause)
+            self.verdict.add(FindingKind.SIGNATURE if companion else FindingKind.METADATA, path, error.cause)
             return None
         except FetchError as error:
             self.verdict.warnings.append(f"{path} cannot be had: {error.cause}")

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .known import Known, differences, digest, generations, pool, published, tree_of
-from .scenes import FORGET, NOW, SYNC
+from .scenes import ADOPT_ALL, FORGET, NOW, OLD, SYNC
 from .world import PATHS, Site
 
+DONE = {FORGET: ("nothing is known",), ADOPT_ALL: ("there is nothing to take over",)}
+"""What is said, by command, where the run that was killed was through."""
 UNFINISHED = ".new-"
 """In names of the pool that a sweep removes."""
 
@@ -26,7 +28,9 @@ def state_of(site: Site, known: Known, *, hidden: bool = True) -> tuple[str, lis
         plain = found == known.old[name] and not (known.site.root / PATHS[name]).is_symlink()
         if found is not None and not plain and link.parent / _target(link) not in generations(site, name):
             faults.append(f"{PATHS[name]} is no link to a generation")
-        if found != known.new[name]:
+        if found is None and known.scene.gap and known.old[name] is not None:
+            state = "old" if state == "new" else state
+        elif found != known.new[name]:
             state = "old" if state == "new" else state
             if found != known.old[name]:
                 state = "neither"
@@ -51,7 +55,7 @@ def _half_done(site: Site, known: Known, *, hidden: bool) -> Iterator[str]:
                 yield from (f"{path.name} holds {entry}" for entry in entries - known.ever[whole[path]])
             elif path in parents and path.is_dir():
                 below.append(path)
-            elif path not in links and path.name != ".mirrorpy":
+            elif path not in links and path.name not in (".mirrorpy", OLD):
                 yield f"{path.relative_to(site.root)} is visible"
 
 
@@ -68,7 +72,7 @@ def heal(site: Site, known: Known, *, settle: bool = True) -> tuple[list[str], l
     lost = []
     for command in known.scene.heal:
         ended = site.run(*command, hours=NOW)
-        if ended.status and not (command == FORGET and "nothing is known" in ended.errors):
+        if ended.status and not any(told in ended.errors for told in DONE.get(command, ())):
             return [f"{' '.join(command)} ended with {ended.status}: {ended.errors.strip()}"], []
         if command == SYNC:
             fetched = sum(repo["downloaded"]["files"] for repo in json.loads(ended.output)["repos"])
@@ -77,6 +81,7 @@ def heal(site: Site, known: Known, *, settle: bool = True) -> tuple[list[str], l
         found, wanted = published(site, name), known.new[name]
         missing = {path for path in wanted or () if path not in (found or ())}
         lost += [f"{PATHS[name]} lacks {path}" for path in sorted(missing)]
+    lost += _lost(site, known)
     state, faults = state_of(site, known)
     faults += ["the old state is published still"] if state == "old" else []
     faults += [*_unsettled(site)] if settle else []
@@ -118,10 +123,34 @@ def _leftovers(site: Site, known: Known) -> Iterator[str]:
         found = [folder.name for folder in generations(site, name)]
         if len(found) != (known.new[name] is not None):
             yield f"there are the generations {found}"
-        kept = {"lock", "state.json", "weak", "hashed"} if known.new[name] is not None else {"lock"}
+        kept = {"lock", "state.json", "weak", "hashed", "beside"} if known.new[name] is not None else {"lock"}
         needed |= {f"repos/{name}/{file}" for file in kept}
         needed |= {f"repos/{name}/{stamp[1]}.files" for one in found if (stamp := re.search(r"\.(\w+Z)$", one))}
     state = site.root / ".mirrorpy"
     files = {str(path.relative_to(state)) for path in state.rglob("*") if not path.is_dir()}
-    yield from (f"{name} is left over" for name in sorted(files - needed) if not name.startswith("pool/"))
+    left = [name for name in sorted(files - needed) if not name.startswith(("pool/", "set-aside/"))]
+    yield from (f"{name} is left over" for name in left)
+    yield from _reached(site)
     yield from (f"{path} is left over" for path in state.glob("repos/*/*/"))
+
+
+def _old_trees(site: Site) -> list[Path]:
+    """Return the files that another program put there, set aside or not."""
+    tops = [site.root / OLD, site.root / ".mirrorpy" / "set-aside"]
+    tops += [site.root / path for path in PATHS.values() if not (site.root / path).is_symlink()]
+    return [path for top in tops for path in top.rglob("*") if path.is_file()]
+
+
+def _lost(site: Site, known: Known) -> list[str]:
+    """Name what an old tree had, and what is nowhere any more, though nobody asked for that."""
+    if "--remove-old" in known.scene.command:
+        return [f"{path} was not removed" for path in _old_trees(site)]
+    had = {digest(path): path for path in _old_trees(known.site)}
+    have = {digest(path) for path in (*_old_trees(site), *(path for path, _ in pool(site)))}
+    return [f"{had[one].name} is lost" for one in sorted(had.keys() - have)]
+
+
+def _reached(site: Site) -> Iterator[str]:
+    """Name what reaches a file of the pool and is none of mirrorpy's names."""
+    inodes = {info.st_ino for _, info in pool(site)}
+    yield from (f"{path} is a file of the pool" for path in _old_trees(site) if path.lstat().st_ino in inodes)

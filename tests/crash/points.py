@@ -1,8 +1,8 @@
 """Interfering at the Nth filesystem operation: whatever makes, changes or removes a name, writes, or flushes.
 
-`sys.addaudithook` tells of most of them. It does not tell of os.write, of what buffered files write, of os.fsync and of
-syncfs, so these are wrapped. A write is two operations: nothing of it is done before the first, half of it before the
-second.
+`sys.addaudithook` tells of most of them. It does not tell of os.write, of what buffered files write, of os.fsync, of
+syncfs and of renameat2, so these are wrapped. A write is two operations: nothing of it is done before the first, half
+of it before the second.
 """
 
 import builtins
@@ -38,6 +38,16 @@ def kill_at(wanted: int) -> Reached:
 
     def reached(number: int, operation: str) -> None:
         if number == wanted:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return reached
+
+
+def kill_at_first(wanted: str) -> Reached:
+    """End the process just before the first operation of this name."""
+
+    def reached(number: int, operation: str) -> None:
+        if operation == wanted:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return reached
@@ -98,9 +108,9 @@ def _wrap_writes(reach: Callable[[str], None]) -> None:
 
 
 def _wrap_flushes(reach: Callable[[str], None], *, flush: bool) -> None:
-    from mirrorpy.store import durable
+    from mirrorpy.store import durable, exchange
 
-    fsync, syncfs = os.fsync, durable._syncfs()
+    fsync, syncfs, renameat2 = os.fsync, durable._syncfs(), exchange._renameat2()
     assert syncfs is not None
 
     def watched_fsync(fd: Any) -> None:
@@ -118,6 +128,13 @@ def _wrap_flushes(reach: Callable[[str], None], *, flush: bool) -> None:
 
     os.fsync = watched_fsync
     durable._syncfs = lambda: watched_syncfs  # type: ignore[assignment]
+    if renameat2 is not None:
+
+        def watched_renameat2(*args: Any) -> int:
+            reach("renameat2")
+            return renameat2(*args)
+
+        exchange._renameat2 = lambda: watched_renameat2  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)

@@ -137,11 +137,12 @@ class Site:
         attend: Callable[[], None] = nothing,
         flush: bool = False,
     ) -> Ended:
-        """Run mirrorpy so many hours from now."""
+        """Run mirrorpy so many hours from now; `{root}` in the command is where it is."""
 
         def set_clock() -> None:
             self.clock.shift = hours * HOUR
 
+        command = tuple(part.format(root=self.root) for part in command)
         return run(["--config", str(self.config), *command], reached, set_clock, attend, flush=flush)
 
     def sync(self, *repos: str, hours: float) -> None:

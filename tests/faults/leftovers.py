@@ -18,7 +18,8 @@ def nothing_is_left(world: World) -> None:
     assert unlinked(world) == []
     assert [name for name in files_below(state / "pool") if ".new-" in name] == []
     manifests = {f"{path.name.removeprefix('.base.')}.files" for path in world.root.glob(".base.*")}
-    present, expected = {path.name for path in (state / "repos/base").iterdir()}, {"lock", "state.json", *manifests}
+    present = {path.name for path in (state / "repos/base").iterdir()}
+    expected = {"lock", "state.json", "beside", *manifests}
     assert present == expected, present ^ expected
     assert {path.name for path in state.iterdir()} == {"pool", "incoming", "repos", "lock"}
     world.nothing_temporary()

@@ -17,6 +17,7 @@ from tests.integration.programs import data_folder
 from tests.integration.signing import RSA_HEADER, Rpm
 from tests.integration.upstream import build_rpm
 from tests.property import test_package, test_packages, test_parsers, test_yum_files
+from tests.unit import test_listing
 from tests.unit.documents import repomd
 from tests.unit.test_real_data import unpack
 from tests.unit.test_state import FULL
@@ -95,6 +96,7 @@ mainimage = images/install.img
 packages = Packages
 """ % (b"a" * 64)
 TREEINFOS = [TREEINFO, *real("odd/treeinfo/productmd/*", "odd/treeinfo/pulp-fixtures/.treeinfo")]
+LISTINGS = [page.encode() for page in (test_listing.NGINX, test_listing.TABLE, test_listing.TEXT, test_listing.PLAIN)]
 PACKAGES = [*test_package.FRONTS, *real("**/*.rpm")]
 SIGNED_PACKAGES = [build_rpm("old"), Rpm.of(build_rpm("old")).digested().signed(RSA_HEADER, b"\x88\x03sig").bytes]
 SIGNED_PACKAGES += real("**/*.rpm")

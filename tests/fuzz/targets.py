@@ -27,6 +27,7 @@ from mirrorpy.rpmmd.decode import verify_open
 from mirrorpy.rpmmd.delta import iter_deltas
 from mirrorpy.rpmmd.freshness import cache_control
 from mirrorpy.rpmmd.href import check_href, check_tree
+from mirrorpy.rpmmd.listing import parse_listing
 from mirrorpy.rpmmd.mirrors import parse_metalink, parse_mirrors
 from mirrorpy.rpmmd.package import read_package
 from mirrorpy.rpmmd.primary import iter_primary
@@ -135,13 +136,27 @@ FORMATS = [
         seconds=5,
         memory=400,
     ),
+    Target(
+        name="listing",
+        call=lambda data: parse_listing(data, "http://up.test/"),
+        of=(parse_listing,),
+        raises=(RepodataError,),
+        seeds=seeds.LISTINGS,
+        good=len(seeds.LISTINGS),
+    ),
     Target(name="href", call=formats.href, of=(check_href,), raises=(UnsafeHref,), seeds=seeds.HREFS, good=2),
     Target(name="name", call=formats.name, of=(cache_control,), seeds=seeds.NAMES),
 ]
 if find_spec("mirrorpy.rpmmd.treeinfo"):
     parse_treeinfo: Any = import_module("mirrorpy.rpmmd.treeinfo").parse_treeinfo
     FORMATS += [
-        Target(name="treeinfo", call=parse_treeinfo, of=(parse_treeinfo,), raises=XML_ERRORS, seeds=seeds.TREEINFOS)
+        Target(
+            name="treeinfo",
+            call=parse_treeinfo,
+            of=(parse_treeinfo,),
+            raises=(RepodataError,),
+            seeds=seeds.TREEINFOS,
+        )
     ]
 
 SETTINGS = [

@@ -16,7 +16,7 @@ from .webserver import Nginx, Request, Serve
 
 Make = Callable[[str], Upstream]
 
-PROBES = frozenset({".treeinfo", "treeinfo", f"{REPOMD}.asc", f"{REPOMD}.key"})
+PROBES = frozenset({".treeinfo", "treeinfo", "extra_files.json", "media.1/media", f"{REPOMD}.asc", f"{REPOMD}.key"})
 """What a sync may ask for although no metadata lists it."""
 
 GRACE = 3.0

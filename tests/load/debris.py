@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.integration.installation import Mirror
 from tests.integration.listing import BESIDE_REPOMD, files_below, listing_of
 
-LASTING = {"lock", "state.json", "weak", "hashed", "signed"}
+LASTING = {"lock", "state.json", "weak", "hashed", "signed", "beside"}
 """Of a repository's own state."""
 
 

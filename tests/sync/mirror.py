@@ -168,9 +168,12 @@ def _described(path: Path) -> tuple[object, ...]:
 
 
 def configured(*sources: Repo | str, id: str = "repo", **settings: Any) -> Repository:  # noqa: A002
-    """Return a repository's configuration: its mirrors, or another source named in the settings."""
+    """Return a repository's configuration: its mirrors, or another source named in the settings.
+
+    Requests are counted: what is asked for beside a repository is only where a story is about that.
+    """
     baseurls = tuple(source if isinstance(source, str) else source.url for source in sources)
-    return Repository(**{"id": id, "path": id, "baseurls": baseurls, **settings})
+    return Repository(**{"id": id, "path": id, "baseurls": baseurls, "tree": False, **settings})
 
 
 def packages(asked: list[str]) -> list[str]:

@@ -352,10 +352,12 @@ def test_checks_need_a_key(complaint, key):
     assert message.endswith(f"{key}: needs gpgkey: no key is trusted but those that it names")
 
 
-@pytest.mark.parametrize("key", ["strict_tree"])
-def test_what_this_version_cannot_do_is_refused_not_ignored(complaint, load, key):
-    assert f"FILE:2: {key}: " in complaint(with_option(f"{key}: true").lstrip())
-    assert load(with_option(f"{key}: false")).repos
+def test_trees_and_files_beside(load, complaint):
+    (repo,) = load(with_option("tree: all\nextras: [EULA, 'keys/RPM-GPG-KEY*']\nexclude: '*.iso'")).repos
+    assert (repo.tree, repo.extras, repo.exclude) == ("all", ("EULA", "keys/RPM-GPG-KEY*"), ("*.iso",))
+    assert load(with_option("tree: false")).repos[0].tree is False
+    for name in ("../EULA", "/etc/passwd", "repodata/repomd.xml", "keys/", ".mirrorpy/x"):
+        assert "extras: " in complaint(with_option(f"extras: {name!r}"))
 
 
 def test_ids_and_paths_between_entries(complaint):
