@@ -23,7 +23,7 @@ from tests.integration.listing import faults, listing_of
 from tests.integration.upstream import Upstream, build_rpm, primary_xml
 
 COUNT = 24
-RUN = "import sys, mirrorpy.sync.crew as crew; crew.WORTH = 1; from mirrorpy.cli import main; sys.exit(main(sys.argv[1:]))"
+RUN = "import sys; from mirrorpy import cli; from mirrorpy.sync import crew; crew.WORTH = 1; sys.exit(cli.main())"
 
 
 class Sent:
