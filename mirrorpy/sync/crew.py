@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 WORTH = 1_000
 """Files from which on two interpreters more are started; that takes a tenth of a second."""
-AT_ONCE = 64
-"""Files that a process has before it, for each of its connections."""
+AT_ONCE = (6, 64)
+"""Files that a process has before it, for each of its connections: few in the end, so that all are done together."""
 _RUN = "import sys; sys.path[:] = {path!r}; from mirrorpy.sync.errand import main; main()"
 
 
@@ -116,9 +116,8 @@ class Crew:
     def _feed(self, files: Sequence[RemoteFile]) -> Iterator[Landed | Failed]:
         jobs = list(enumerate(files))
         left, given = len(files), 0
-        most = AT_ONCE * self.network.width // len(self._processes)
         for process in self._processes:
-            given += self._give(process, jobs[given : given + most])
+            given += self._give(process, jobs[given : given + self._share(left)])
         while left:
             process, news = self._news.get()
             if news is None:
@@ -129,10 +128,17 @@ class Crew:
                 raise news.error
             left -= len(news.done)
             process.waiting -= len(news.done)
-            if process.waiting <= most // 2:
-                given += self._give(process, jobs[given : given + most - process.waiting])
+            share = self._share(len(jobs) - given)
+            if process.waiting <= share // 2:
+                given += self._give(process, jobs[given : given + share - process.waiting])
             for done in news.done:
                 yield self._result(files[done[0]], done)
+
+    def _share(self, left: int) -> int:
+        """Return how many files a process may have before it, where so many are not given to any yet."""
+        fewest, most = AT_ONCE
+        connections = max(1, self.network.width // len(self._processes))
+        return connections * max(fewest, min(most, left // (16 * self.network.width)))
 
     def _result(self, file: RemoteFile, done: Come | tuple[int, MirrorError]) -> Landed | Failed:
         if isinstance(done, Come):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TELL_EVERY = 0.1
 """Seconds between two pieces of news, at most."""
 TELL_FILES = 32
+"""Where more are waiting; the last ones are told of one by one, so that others come in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def main() -> None:
         try:
             while (job := jobs.get()) is not None:
                 number, file = job
-                teller.land(number, bringer.bring(file), now=jobs.empty())
+                teller.land(number, bringer.bring(file), now=jobs.qsize() < 2 * errand.width)
             jobs.put(None)
         except MirrorError as error:
             teller.tell(error=error)
