@@ -76,14 +76,17 @@ def sync_all(
     """
     began = time.monotonic()
     layout, claims = Layout.of(config.root), Claims()
-    net = network or Network(max_parallel_downloads=config.max_parallel_downloads, throttle=config.throttle)
+    width = min(config.max_parallel_repos, len(repos))
+    net = network or Network(
+        max_parallel_downloads=config.max_parallel_downloads, throttle=config.throttle, alone=width == 1
+    )
 
     def work(repo: Repository) -> RepoReport:
         return sync_repository(repo, layout, net, options, claims=claims, watch=watch)
 
     report = RunReport(started=utc_text(time.time()))
     try:
-        done = {found.id: found for found in unordered(repos, work, min(config.max_parallel_repos, len(repos)))}
+        done = {found.id: found for found in unordered(repos, work, width)}
     finally:
         net.close()
     report.repos = [done[repo.id] for repo in repos]

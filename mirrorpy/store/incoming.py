@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import ChecksumMismatch
 from mirrorpy.rpmmd.model import Checksum, new_hash
+from mirrorpy.store.append import LARGE, Appender
 from mirrorpy.store.durable import FILE_MODE, translated
 from mirrorpy.store.pool import KEY_ALGORITHM
 
@@ -22,6 +24,11 @@ _BLOCK = 1024 * 1024
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
+def place_in(folder: str, file: RemoteFile) -> str:
+    """Return where a file lies while it is on its way."""
+    return f"{folder}/{file.checksum.algorithm}-{file.checksum.value}"
+
+
 class Partial:
     """One file on its way: bytes go in at `offset`, and `finish` proves them.
 
@@ -32,7 +39,7 @@ class Partial:
 
     def __init__(self, folder: str, file: RemoteFile) -> None:
         self.file = file
-        self.path = f"{folder}/{file.checksum.algorithm}-{file.checksum.value}"
+        self.path = place_in(folder, file)
         self.limit = UNKNOWN_SIZE_CAP if file.size is None else file.size
         self.offset = 0
         self.resumed = 0
@@ -45,12 +52,17 @@ class Partial:
                 finished = self._finished_before()
                 self._descriptor = self._reopen()
             else:
+                self._out = self._appender()
                 return
+        self._out = self._appender()
         try:
             self._take_leftover(finished=finished)
         except BaseException:
             self.close()
             raise
+
+    def _appender(self) -> Appender:
+        return Appender(self._descriptor, large=(self.file.size or 0) >= LARGE)
 
     def _finished_before(self) -> bool:
         """Tell whether `finish` saw this file to its end; then it has upstream's time."""
@@ -110,9 +122,7 @@ class Partial:
             promised = "the promised " if self.file.size is not None else "a file of no promised size may be, "
             raise ChecksumMismatch(f"is longer than {promised}{self.limit} bytes")
         with translated(f"cannot write {self.path}"):
-            written = os.write(self._descriptor, data)
-            while written < len(data):
-                written += os.write(self._descriptor, memoryview(data)[written:])
+            self._out.write(data)
         self._update(data)
         self.offset += len(data)
 
@@ -121,6 +131,7 @@ class Partial:
         with translated(f"cannot write {self.path}"):
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
+            self._out.drop()
         self.offset = self.resumed = 0
         self._reset()
 
@@ -139,6 +150,7 @@ class Partial:
             self.restart()
             raise ChecksumMismatch(f"has the checksum {expected.algorithm}:{got} instead of the promised {expected}")
         with translated(f"cannot finish {self.path}"):
+            self._out.flush()
             if modified is not None:
                 os.utime(self._descriptor, (modified, modified))
             # Last: a leftover that is read-only has its time too.
@@ -158,5 +170,9 @@ class Partial:
     def close(self) -> None:
         """Let go of the file; what is there stays for the next run."""
         if self._descriptor >= 0:
+            # What the disk does not take now is asked for again.
+            with contextlib.suppress(OSError):
+                self._out.flush()
+            self._out.end()
             os.close(self._descriptor)
             self._descriptor = -1

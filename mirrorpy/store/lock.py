@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def _locked(path: str, operation: int) -> Iterator[None]:
+def _locked(path: str, operation: int) -> Iterator[int]:
     with translated("cannot lock"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
@@ -29,13 +29,13 @@ def _locked(path: str, operation: int) -> Iterator[None]:
                 fcntl.flock(descriptor, operation)
             except BlockingIOError:
                 raise LockHeld(f"{path} is held by another run", hint="wait for it to end") from None
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def lock_repository(path: str) -> contextlib.AbstractContextManager[None]:
-    """Hold a repository, its lock file being path.
+def lock_repository(path: str) -> contextlib.AbstractContextManager[int]:
+    """Hold a repository, its lock file being path; the open file's number is what processes of ours keep it with.
 
     Raises:
         LockHeld: Another run holds it.
@@ -43,12 +43,12 @@ def lock_repository(path: str) -> contextlib.AbstractContextManager[None]:
     return _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def share_pool(layout: Layout) -> contextlib.AbstractContextManager[None]:
+def share_pool(layout: Layout) -> contextlib.AbstractContextManager[int]:
     """Keep the pool from being swept, waiting for a sweep under way."""
     return _locked(f"{layout.state}/lock", fcntl.LOCK_SH)
 
 
-def own_pool(layout: Layout) -> contextlib.AbstractContextManager[None]:
+def own_pool(layout: Layout) -> contextlib.AbstractContextManager[int]:
     """Hold the pool alone, for a sweep.
 
     Raises:

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import UNFINISHED, sync_filesystem, translated
-from mirrorpy.store.incoming import Partial
 from mirrorpy.store.pool import owe_sweep
 from mirrorpy.store.stage import clear_stage
 from mirrorpy.store.weak import write_weak
+from mirrorpy.sync.bring import Bringer, Failed
 from mirrorpy.sync.parallel import unordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from mirrorpy.errors import MirrorError
     from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.store.incoming import Partial
     from mirrorpy.store.layout import Layout, RepoLayout
     from mirrorpy.store.pool import Pool
     from mirrorpy.store.unproved import Unproved
+    from mirrorpy.sync.bring import Landed
     from mirrorpy.sync.claims import Claims
+    from mirrorpy.sync.crew import Crew
     from mirrorpy.sync.report import Downloaded, Watch
     from mirrorpy.upstream import Upstream
 
 COMMIT_BYTES = 1024**3
 COMMIT_FILES = 5_000
 """How much may be downloaded before it is made durable; a power cut costs a hashing of this at most."""
-GIVE_UP_AFTER = 16
-"""Files in a row that upstream does not give for its own reasons; the rest would take hours to fail one by one."""
 logger = logging.getLogger(__name__)
 
 
@@ -57,12 +59,13 @@ class Filler:
         claims: Claims,
         watch: Watch,
         downloaded: Downloaded,
+        crew: Crew | None = None,
     ) -> None:
-        self._upstream, self._pool, self._own = upstream, pool, own
+        self._pool, self._own, self._crew = pool, own, crew
+        self._bringer = Bringer(upstream, own.incoming, self.received)
         self._repo_id, self._width, self._claims, self._watch = repo_id, width, claims, watch
         self._downloaded = downloaded
-        self._barren = 0
-        self._landed: list[Partial | Unproved] = []
+        self._landed: list[Landed | Unproved] = []
         self.filled = 0
         """Files that went into the pool so far."""
 
@@ -91,16 +94,13 @@ class Filler:
         return outcome
 
     def _download(self, files: list[RemoteFile], check: Callable[[Partial], None] | None, outcome: Outcome) -> None:
-        def work(file: RemoteFile) -> Partial | tuple[RemoteFile, MirrorError]:
-            return self._bring(file, check)
-
         pending = 0
         try:
-            for result in unordered(files, work, max(1, min(self._width, len(files)))):
-                if isinstance(result, tuple):
-                    self._fail(*result, outcome)
+            for result in self._results(files, check):
+                if isinstance(result, Failed):
+                    logger.info("%s: %s", self._repo_id, result.error.message)
+                    outcome.failures.append((result.file, result.error))
                     continue
-                self._barren = 0
                 self._count(result)
                 pending += result.size
                 if pending >= COMMIT_BYTES or len(self._landed) >= COMMIT_FILES:
@@ -109,30 +109,11 @@ class Filler:
         finally:
             self.commit()
 
-    def _bring(
-        self, file: RemoteFile, check: Callable[[Partial], None] | None
-    ) -> Partial | tuple[RemoteFile, MirrorError]:
-        if self._barren >= GIVE_UP_AFTER:
-            return file, FetchError("not tried any more: upstream stopped giving files", href=file.href)
-        partial = Partial(self._own.incoming, file)
-        try:
-            self._upstream.fetch(partial, self.received)
-            if check is not None:
-                check(partial)
-        except (FetchError, UpstreamError) as error:
-            if isinstance(error, UpstreamError):
-                _discard(partial)
-            error.href = error.href or file.href
-            return file, error
-        finally:
-            partial.close()
-        return partial
-
-    def _fail(self, file: RemoteFile, error: MirrorError, outcome: Outcome) -> None:
-        logger.info("%s: %s", self._repo_id, error.message)
-        outcome.failures.append((file, error))
-        given_up = isinstance(error, FetchError) and not isinstance(error, NotFound)
-        self._barren = self._barren + 1 if given_up else 0
+    def _results(self, files: list[RemoteFile], check: Callable[[Partial], None] | None) -> Iterator[Landed | Failed]:
+        if check is None and self._crew is not None and self._crew.suits(files):
+            return self._crew.bring(files)
+        work = functools.partial(self._bringer.bring, check=check)
+        return unordered(files, work, max(1, min(self._width, len(files))))
 
     def received(self, size: int) -> None:
         """Tell of bytes that came."""
@@ -142,13 +123,13 @@ class Filler:
         """Take a file that came another way; it is here when it is committed."""
         self._count(unproved)
 
-    def _count(self, partial: Partial | Unproved) -> None:
-        self._landed.append(partial)
+    def _count(self, landed: Landed | Unproved) -> None:
+        self._landed.append(landed)
         self._watch.land(self._repo_id)
-        received = partial.size - partial.resumed
-        if received or not partial.size:
+        received = landed.size - landed.resumed
+        if received or not landed.size:
             self._downloaded.count(received)
-            if partial.file.kind is Kind.RECORD:
+            if landed.file.kind is Kind.RECORD:
                 self._downloaded.metadata_bytes += received
 
     def commit(self) -> None:
@@ -165,11 +146,6 @@ class Filler:
             sync_filesystem(self._own.folder)
             for partial in landed:
                 self._pool.admit(partial.path, partial.key)
-
-
-def _discard(partial: Partial) -> None:
-    with translated("cannot remove a refused download"):
-        os.unlink(partial.path)
 
 
 def clear_leftovers(layout: Layout, own: RepoLayout) -> None:

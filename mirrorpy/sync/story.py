@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
 import os
@@ -24,6 +25,7 @@ from mirrorpy.store.state import read_state
 from mirrorpy.store.weak import read_weak, write_weak
 from mirrorpy.sync.adopt import Adopter
 from mirrorpy.sync.beside import Beside
+from mirrorpy.sync.crew import Crew
 from mirrorpy.sync.extras import Extras
 from mirrorpy.sync.fill import Filler, clear_leftovers
 from mirrorpy.sync.memory import keep_validators, recall, remember_publication, remember_run, remember_signature
@@ -129,12 +131,15 @@ class _Sync:
 
     def _prepare(self, stack: contextlib.ExitStack) -> None:
         """Lock; a dry run writes nothing, and gets a folder elsewhere for what it must read."""
+        crew = None
         if self.options.dry_run:
             self.spool = stack.enter_context(tempfile.TemporaryDirectory(prefix="mirrorpy-"))
         else:
             prepare_root(self.layout)
             prepare_repository(self.layout, self.own)
-            stack.enter_context(lock_repository(self.own.lock))
+            lock = stack.enter_context(lock_repository(self.own.lock))
+            received = functools.partial(self.watch.receive, self.repo.id)
+            crew = Crew(self.repo, self.network, self.upstream, self.own.incoming, lock, received)
             stack.enter_context(share_pool(self.layout))
         self.state, self.signed = read_state(self.own.state), Signed(self.repo.id, Demands.of(self.repo))
         self.weak = read_weak(self.own.weak)
@@ -148,6 +153,7 @@ class _Sync:
             claims=self.claims,
             watch=self.watch,
             downloaded=self.report.downloaded,
+            crew=crew,
         )
         width, dry_run = self.network.width, self.options.dry_run
         extras = Extras(self.upstream, self.pool, self.layout, self.own, self.filler, width=width, dry_run=dry_run)

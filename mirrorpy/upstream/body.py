@@ -7,10 +7,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    Receive = Callable[[int], memoryview]
-    """Gives what comes next, at most so many bytes, valid until it is called again; nothing at the connection's end."""
+    from collections.abc import Iterator, Mapping
 
 LINE_CAP = 4096
 """Bytes of the line before a chunk, and of all that may follow the last."""
@@ -27,6 +24,12 @@ class Broken(Exception):
     def __init__(self, cause: str, *, hopeless: bool = False) -> None:
         super().__init__(cause)
         self.hopeless = hopeless
+
+
+class Receive(Protocol):
+    """Gives what comes next, at most so many bytes, or all of them; valid until called again; nothing at the end."""
+
+    def __call__(self, most: int, /, *, full: bool = False) -> memoryview: ...
 
 
 class Body(Protocol):
@@ -78,7 +81,7 @@ class Sized:
 
     def __iter__(self) -> Iterator[memoryview]:
         while self._left:
-            part, self._first = self._first or self._receive(self._left), self._first[:0]
+            part, self._first = self._first or self._receive(self._left, full=True), self._first[:0]
             if not part:
                 raise Broken(f"connection failed: closed {self._left} bytes before the end")
             self._left -= len(part)

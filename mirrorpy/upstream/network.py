@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from mirrorpy.config.model import Connection
+    from mirrorpy.config.model import Connection, Repository
 
 
 class Lanes:
@@ -43,17 +43,17 @@ class Throttle:
     """Bytes a second that all who share this may take together; 0 is no limit."""
 
     def __init__(self, rate: int) -> None:
-        self._rate = rate
+        self.rate = rate
         self._lock = threading.Lock()
         self._free_at = 0.0
 
     def take(self, count: int) -> float:
         """Wait until count bytes more are within the rate; return the seconds waited."""
-        if not self._rate:
+        if not self.rate:
             return 0.0
         with self._lock:
             now = time.monotonic()
-            self._free_at = max(self._free_at, now - 1) + count / self._rate
+            self._free_at = max(self._free_at, now - 1) + count / self.rate
             wait = self._free_at - now
         if wait <= 0:
             return 0.0
@@ -81,14 +81,21 @@ class Network:
         throttle: int = 0,
         patience: Patience | None = None,
         transport: httpx.BaseTransport | None = None,
+        alone: bool = False,
     ) -> None:
         self.width = max_parallel_downloads
+        self.alone = alone
+        """Whether one repository at a time uses it."""
         self.throttle = Throttle(throttle)
         self.patience = patience or Patience()
         self._transport = transport
         self._lanes = Lanes(max_parallel_downloads)
         self._sessions: dict[Connection, Session] = {}
         self._lock = threading.Lock()
+
+    def may_be_divided(self, repo: Repository) -> bool:
+        """Tell whether processes may share the connections out: nobody else uses them, nothing is rationed."""
+        return self.alone and not self.throttle.rate and not repo.throttle and self._transport is None
 
     def session(self, connection: Connection) -> Session:
         """Return the connections for these settings, made once."""

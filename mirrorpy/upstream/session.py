@@ -118,6 +118,12 @@ class Tally:
         with self._lock:
             self.retries += 1
 
+    def count_others(self, requests: int, retries: int) -> None:
+        """Count what another process did."""
+        with self._lock:
+            self.requests += requests
+            self.retries += retries
+
 
 def _redirected(response: Response, url: str) -> str:
     location = _decoded(str(response.headers.get("Location", "")))

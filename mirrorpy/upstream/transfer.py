@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import re
 import time
 from typing import TYPE_CHECKING, Protocol
@@ -186,6 +187,7 @@ def _chunks(response: Response) -> Iterator[bytes]:
     return response.iter_raw()
 
 
+@functools.lru_cache
 def parse_date(text: str | None) -> float | None:
     """Return an HTTP date in seconds since the epoch."""
     try:

@@ -58,9 +58,9 @@ class Answer:
 
 
 class Upstream:
-    """One repository's upstream."""
+    """One repository's upstream; its mirrors are in this order, where that is known already."""
 
-    def __init__(self, repo: Repository, network: Network) -> None:
+    def __init__(self, repo: Repository, network: Network, order: Sequence[str] | None = None) -> None:
         self._repo, self._network = repo, network
         self._session = network.session(repo.connection)
         self._named = repo.baseurls or tuple(url for url in (repo.metalink, repo.mirrorlist) if url)
@@ -69,7 +69,7 @@ class Upstream:
         self._lock = threading.Lock()
         self.tally = Tally()
         self.mirrors = MirrorList(repo.baseurls)
-        self._order = list(repo.baseurls)
+        self._order = list(repo.baseurls if order is None else order)
 
     def resolve(self) -> None:
         """Find the mirrors, where the configuration names a list of them.

@@ -199,13 +199,18 @@ class Wire:
             raise Stale if kept else Broken("connection failed: closed without an answer")
         return got
 
-    def receive(self, most: int) -> memoryview:
-        """Return what comes next, in the one buffer; nothing at the end."""
-        return self._view[: self._receive_into(self._view[:most])]
+    def receive(self, most: int, *, full: bool = False) -> memoryview:
+        """Return what comes next, in the one buffer; nothing at the end.
 
-    def _receive_into(self, view: memoryview) -> int:
+        full waits until that is the most that was asked for, or the timeout is over: fewer calls, each of which hands
+        Python's lock to another thread. TLS gives a record at a time.
+        """
+        flags = socket.MSG_WAITALL if full and not isinstance(self._socket, ssl.SSLSocket) else 0
+        return self._view[: self._receive_into(self._view[:most], flags)]
+
+    def _receive_into(self, view: memoryview, flags: int = 0) -> int:
         try:
-            return self._socket.recv_into(view)
+            return self._socket.recv_into(view, 0, flags)
         except (BlockingIOError, TimeoutError) as error:
             raise Broken("timed out waiting for data") from error
         except OSError as error:

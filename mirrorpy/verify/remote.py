@@ -30,7 +30,7 @@ from mirrorpy.rpmmd.model import Kind, RemoteFile
 from mirrorpy.rpmmd.package import read_package
 from mirrorpy.signatures import check_package
 from mirrorpy.store.incoming import Partial
-from mirrorpy.sync.fill import GIVE_UP_AFTER
+from mirrorpy.sync.bring import GIVE_UP_AFTER
 from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.report import Failure
 from mirrorpy.sync.snapshot import has_moved

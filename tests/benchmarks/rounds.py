@@ -23,6 +23,22 @@ if TYPE_CHECKING:
 
 COUNTING = 0
 """The round whose requests are logged."""
+KEPT = 20e9
+"""Bytes of used mirrors that are kept before they are removed."""
+FORGOTTEN = 65.0
+"""Seconds after which ext4 takes an inode again that was removed; until then it goes through them all for each file."""
+
+
+def put_away(targets: Path) -> None:
+    """Make room for new mirrors; the old ones are removed many at a time, because whoever writes next would pay."""
+    used = targets.with_name("used")
+    used.mkdir(exist_ok=True)
+    if targets.exists():
+        targets.rename(used / str(time.monotonic_ns()))
+    if sum(path.lstat().st_size for path in used.rglob("*")) > KEPT:
+        shutil.rmtree(used)
+        flush()
+        time.sleep(FORGOTTEN)
 
 
 class Rounds:
@@ -48,7 +64,7 @@ class Rounds:
         for number in range(max(self._rounds.values(), default=0) + self._warm):
             counts = number == COUNTING
             taking = [peer for peer, rounds in self._rounds.items() if number < rounds + self._warm]
-            shutil.rmtree(targets, ignore_errors=True)
+            put_away(targets)
             for peer in taking:
                 (targets / peer.name).mkdir(parents=True)
                 peer.prepare(targets / peer.name, addresses[counts], list(self._upstream.files("first")))
@@ -61,7 +77,7 @@ class Rounds:
                         if counts and work in self._works:
                             traffic = origin.traffic(rsync=isinstance(peer, Rsync))
                             self._results.counts.append(Count(self._cell.key, work, peer.name, traffic))
-        shutil.rmtree(targets, ignore_errors=True)
+        put_away(targets)
 
     def _chain(self) -> list[str]:
         """Return what is done: also what has to come before the works that were asked for."""

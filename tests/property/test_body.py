@@ -30,7 +30,7 @@ class Source:
         self.taken = 0
         self.ended = False
 
-    def __call__(self, most):
+    def __call__(self, most, *, full=False):
         assert most > 0
         assert not self.ended, "asked again after the end: a real connection would be waited for"
         self.buffer[:] = b"\xee" * len(self.buffer)

@@ -20,7 +20,7 @@ class Source:
         self.asked = []
         self.ended = False
 
-    def __call__(self, most):
+    def __call__(self, most, *, full=False):
         assert most > 0
         assert not self.ended, "asked again after the end"
         self.asked.append(most)
@@ -259,7 +259,7 @@ def test_trailers_without_an_end(line):
 
 
 def test_what_the_connection_says_of_itself_is_passed_on():
-    def silent(_most):
+    def silent(_most, *, full=False):
         raise Broken("timed out waiting for data")
 
     for fields in ({}, {"content-length": "5"}, CHUNKED):

@@ -1,0 +1,79 @@
+"""One file brought into `incoming` and proved there, by whichever thread or process has it to do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
+from mirrorpy.store.durable import translated
+from mirrorpy.store.incoming import Partial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mirrorpy.rpmmd.model import Checksum, RemoteFile
+    from mirrorpy.upstream import Upstream
+
+GIVE_UP_AFTER = 16
+"""Files in a row that upstream does not give for its own reasons; the rest would take hours to fail one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A file that is in `incoming`, whole."""
+
+    file: RemoteFile
+    path: str
+    size: int
+    resumed: int
+    """Bytes that were here before."""
+    key: Checksum
+    """Its name in the pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A file that did not come, and why."""
+
+    file: RemoteFile
+    error: MirrorError
+
+
+class Bringer:
+    """Brings files of one upstream, until too many in a row fail."""
+
+    def __init__(self, upstream: Upstream, incoming: str, received: Callable[[int], None]) -> None:
+        self._upstream, self._incoming, self._received = upstream, incoming, received
+        self._barren = 0
+
+    def bring(self, file: RemoteFile, check: Callable[[Partial], None] | None = None) -> Landed | Failed:
+        """Download a file; check may refuse one that is otherwise what was promised.
+
+        Raises:
+            LocalError: This machine cannot take it.
+        """
+        if self._barren >= GIVE_UP_AFTER:
+            return Failed(file, FetchError("not tried any more: upstream stopped giving files", href=file.href))
+        partial = Partial(self._incoming, file)
+        try:
+            self._upstream.fetch(partial, self._received)
+            if check is not None:
+                check(partial)
+        except (FetchError, UpstreamError) as error:
+            if isinstance(error, UpstreamError):
+                _discard(partial)
+            error.href = error.href or file.href
+            given_up = isinstance(error, FetchError) and not isinstance(error, NotFound)
+            self._barren = self._barren + 1 if given_up else 0
+            return Failed(file, error)
+        finally:
+            partial.close()
+        self._barren = 0
+        return Landed(file, partial.path, partial.size, partial.resumed, partial.key)
+
+
+def _discard(partial: Partial) -> None:
+    with translated("cannot remove a refused download"):
+        os.unlink(partial.path)

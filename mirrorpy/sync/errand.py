@@ -1,0 +1,157 @@
+"""A process that brings files for a sync in another one; what it is to do comes on standard input.
+
+Threads of one process take turns at Python's global lock, and with small files the turns cost more than the work. This
+one has a lock of its own. It ends when its standard input does, so that it outlives no sync by more than a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from mirrorpy.errors import MirrorError
+from mirrorpy.sync.bring import Bringer, Failed
+from mirrorpy.upstream import Network, Upstream
+
+if TYPE_CHECKING:
+    from mirrorpy.config.model import Repository
+    from mirrorpy.rpmmd.model import Checksum, RemoteFile
+    from mirrorpy.sync.bring import Landed
+    from mirrorpy.upstream.network import Patience
+
+    Jobs = queue.SimpleQueue[tuple[int, RemoteFile] | None]
+
+TELL_EVERY = 0.1
+"""Seconds between two pieces of news, at most."""
+TELL_FILES = 32
+"""Where more are waiting; the last ones are told of one by one, so that others come in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a process is to do: bring files of this upstream, its mirrors in this order, into this folder."""
+
+    repo: Repository
+    order: tuple[str, ...]
+    incoming: str
+    width: int
+    patience: Patience
+
+
+class Come(NamedTuple):
+    """A file that landed, by its number; the rest of it is known to who sent for it."""
+
+    number: int
+    size: int
+    resumed: int
+    key: Checksum | None
+    """None where it is the checksum that was promised."""
+
+
+@dataclass(slots=True)
+class News:
+    """What became of files, by their numbers, and what was counted since the last news."""
+
+    done: list[Come | tuple[int, MirrorError]] = field(default_factory=list)
+    received: int = 0
+    requests: int = 0
+    retries: int = 0
+    error: MirrorError | None = None
+    """What ended the errand before its time."""
+
+
+class _Teller:
+    """Writes news, one for many files."""
+
+    def __init__(self, out: BinaryIO, upstream: Upstream) -> None:
+        self._out, self._tally = out, upstream.tally
+        self._news, self._told = News(), time.monotonic()
+        self._requests = self._retries = 0
+        self._received = 0
+        self._lock = threading.Lock()
+
+    def receive(self, size: int) -> None:
+        """Count bytes, from any thread."""
+        with self._lock:
+            self._received += size
+            due = time.monotonic() - self._told > TELL_EVERY
+        if due:
+            self.tell()
+
+    def land(self, number: int, done: Landed | Failed, *, now: bool) -> None:
+        """Tell what became of a file, now or together with what comes next."""
+        if isinstance(done, Failed):
+            self._news.done.append((number, done.error))
+        else:
+            key = None if done.key == done.file.checksum else done.key
+            self._news.done.append(Come(number, done.size, done.resumed, key))
+        self.tell(now=now)
+
+    def tell(self, error: MirrorError | None = None, *, now: bool = True) -> None:
+        """Say what happened, if there is enough of it or it should be said now."""
+        with self._lock:
+            if not now and len(self._news.done) < TELL_FILES:
+                return
+            news, self._news = self._news, News()
+            requests, retries = self._tally.requests, self._tally.retries
+            news.requests, self._requests = requests - self._requests, requests
+            news.retries, self._retries = retries - self._retries, retries
+            news.received, self._received, news.error = self._received, 0, error
+            self._told = time.monotonic()
+            # Whoever does not listen any more has closed our input too.
+            with contextlib.suppress(BrokenPipeError):
+                pickle.dump(news, self._out, pickle.HIGHEST_PROTOCOL)
+                self._out.flush()
+
+
+def _read(source: BinaryIO, jobs: Jobs) -> bool:
+    """Hand on what is to be brought; False where the one who sent us is gone before saying that it is all."""
+    try:
+        while (batch := pickle.load(source)) is not None:  # noqa: S301  # our own process wrote it
+            for job in batch:
+                jobs.put(job)
+    except (EOFError, OSError, pickle.UnpicklingError):
+        return False
+    jobs.put(None)
+    return True
+
+
+def main() -> None:
+    """Run the errand that standard input describes, and tell of it on standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    try:
+        errand: Errand = pickle.load(source)  # noqa: S301  # our own process wrote it
+    except EOFError:
+        return
+    network = Network(max_parallel_downloads=errand.width, patience=errand.patience)
+    upstream = Upstream(errand.repo, network, errand.order)
+    teller = _Teller(out, upstream)
+    bringer = Bringer(upstream, errand.incoming, teller.receive)
+    jobs: Jobs = queue.SimpleQueue()
+
+    def labour() -> None:
+        try:
+            while (job := jobs.get()) is not None:
+                number, file = job
+                teller.land(number, bringer.bring(file), now=jobs.qsize() < 2 * errand.width)
+            jobs.put(None)
+        except MirrorError as error:
+            teller.tell(error=error)
+
+    threads = [threading.Thread(target=labour, daemon=True) for _ in range(errand.width)]
+    for thread in threads:
+        thread.start()
+    # Without it the threads end with this one, wherever they are.
+    if _read(source, jobs):
+        for thread in threads:
+            thread.join()
+        teller.tell()
