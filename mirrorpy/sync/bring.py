@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
+from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import translated
 from mirrorpy.store.incoming import Partial
+from mirrorpy.sync.records import open_check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mirrorpy.rpmmd.model import Checksum, RemoteFile
+    from mirrorpy.rpmmd.model import Checksum, RemoteFile, Repomd
     from mirrorpy.upstream import Upstream
 
 GIVE_UP_AFTER = 16
@@ -47,20 +49,24 @@ class Bringer:
     def __init__(self, upstream: Upstream, incoming: str, received: Callable[[int], None]) -> None:
         self._upstream, self._incoming, self._received = upstream, incoming, received
         self._barren = 0
+        self.repomd: Repomd | None = None
+        """What promises the records among the files."""
+        self.halted = False
+        """Whether nothing more is to be tried."""
 
-    def bring(self, file: RemoteFile, check: Callable[[Partial], None] | None = None) -> Landed | Failed:
-        """Download a file; check may refuse one that is otherwise what was promised.
+    def bring(self, file: RemoteFile) -> Landed | Failed:
+        """Download a file, and see that a record unpacks to what is promised.
 
         Raises:
             LocalError: This machine cannot take it.
         """
-        if self._barren >= GIVE_UP_AFTER:
+        if self.halted or self._barren >= GIVE_UP_AFTER:
             return Failed(file, FetchError("not tried any more: upstream stopped giving files", href=file.href))
         partial = Partial(self._incoming, file)
         try:
             self._upstream.fetch(partial, self._received)
-            if check is not None:
-                check(partial)
+            if self.repomd is not None and file.kind is Kind.RECORD:
+                open_check(self.repomd, partial)
         except (FetchError, UpstreamError) as error:
             if isinstance(error, UpstreamError):
                 _discard(partial)

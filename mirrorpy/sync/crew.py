@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mirrorpy.config.model import Repository
     from mirrorpy.errors import MirrorError
-    from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.rpmmd.model import RemoteFile, Repomd
     from mirrorpy.upstream import Network, Upstream
 
 WORTH = 1_000
@@ -32,7 +32,7 @@ AT_ONCE = (6, 64)
 _RUN = "import sys; sys.path[:] = {path!r}; from mirrorpy.sync.errand import main; main()"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Process:
     child: subprocess.Popen[bytes]
     waiting: int = 0
@@ -65,31 +65,51 @@ class Crew:
     incoming: str
     lock: int
     received: Callable[[int], None]
+    halted: bool = False
+    """Whether nothing more is to be tried."""
     _processes: list[_Process] = field(default_factory=list)
     _news: queue.SimpleQueue[tuple[_Process, News | None]] = field(default_factory=queue.SimpleQueue)
 
-    def suits(self, files: Sequence[RemoteFile]) -> bool:
+    def suits(self, count: int) -> bool:
         """Tell whether processes beat threads: many files, more than one core, and nothing to share but connections."""
-        cores = len(os.sched_getaffinity(0))
-        return len(files) >= WORTH and cores > 1 and self.network.width > 1 and self.network.may_be_divided(self.repo)
+        return count >= WORTH and self._count() > 1 and self.network.may_be_divided(self.repo)
 
-    def bring(self, files: Sequence[RemoteFile]) -> Iterator[Landed | Failed]:
-        """Yield what becomes of each file, as they come.
+    def _count(self) -> int:
+        return min(len(os.sched_getaffinity(0)), self.network.width)
+
+    def bring(self, files: Sequence[RemoteFile], repomd: Repomd | None) -> Iterator[Landed | Failed]:
+        """Yield what becomes of each file, as they come; repomd is what promises the records among them.
 
         Raises:
             LocalError: This machine cannot take them, or lost a process.
         """
-        count = min(len(os.sched_getaffinity(0)), self.network.width)
-        widths = [self.network.width // count + (number < self.network.width % count) for number in range(count)]
+        self.start()
+        width, count = self.network.width, len(self._processes)
+        order, patience = tuple(self.upstream.order), self.network.patience
+        for number, process in enumerate(self._processes):
+            part = width // count + (number < width % count)
+            process.send(Errand(self.repo, order, self.incoming, part, patience, repomd))
         try:
-            self._processes += [self._start(width) for width in widths]
             yield from self._feed(files)
         finally:
-            for process in self._processes:
-                process.end()
-            self._processes.clear()
+            self.end()
 
-    def _start(self, width: int) -> _Process:
+    def start(self) -> None:
+        """Start the processes, if they are not waiting already; that may be done while there is time.
+
+        Raises:
+            LocalError: This machine does not start any more.
+        """
+        if not self._processes:
+            self._processes += [self._start() for _ in range(self._count())]
+
+    def end(self) -> None:
+        """End the processes that there are."""
+        for process in self._processes:
+            process.end()
+        self._processes.clear()
+
+    def _start(self) -> _Process:
         run = _RUN.format(path=sys.path)
         try:
             child = subprocess.Popen(  # noqa: S603  # ourselves
@@ -101,8 +121,6 @@ class Crew:
         except OSError as error:
             raise LocalError(f"cannot start a process: {error.strerror}", hint="run again") from error
         process = _Process(child)
-        patience = self.network.patience
-        process.send(Errand(self.repo, tuple(self.upstream.order), self.incoming, width, patience))
         threading.Thread(target=self._listen, args=(process,), daemon=True).start()
         return process
 
@@ -118,8 +136,10 @@ class Crew:
         left, given = len(files), 0
         for process in self._processes:
             given += self._give(process, jobs[given : given + self._share(left)])
-        while left:
+        while left and not self.halted:
             process, news = self._news.get()
+            if process not in self._processes:
+                continue
             if news is None:
                 raise LocalError("a process that downloads ended unexpectedly", hint="run again")
             self.received(news.received)

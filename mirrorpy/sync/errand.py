@@ -23,7 +23,7 @@ from mirrorpy.upstream import Network, Upstream
 
 if TYPE_CHECKING:
     from mirrorpy.config.model import Repository
-    from mirrorpy.rpmmd.model import Checksum, RemoteFile
+    from mirrorpy.rpmmd.model import Checksum, RemoteFile, Repomd
     from mirrorpy.sync.bring import Landed
     from mirrorpy.upstream.network import Patience
 
@@ -44,6 +44,8 @@ class Errand:
     incoming: str
     width: int
     patience: Patience
+    repomd: Repomd | None
+    """What promises the records among the files, where there are any."""
 
 
 class Come(NamedTuple):
@@ -136,6 +138,7 @@ def main() -> None:
     upstream = Upstream(errand.repo, network, errand.order)
     teller = _Teller(out, upstream)
     bringer = Bringer(upstream, errand.incoming, teller.receive)
+    bringer.repomd = errand.repomd
     jobs: Jobs = queue.SimpleQueue()
 
     def labour() -> None:

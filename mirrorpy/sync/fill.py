@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mirrorpy.errors import NotFound
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import UNFINISHED, sync_filesystem, translated
 from mirrorpy.store.pool import owe_sweep
@@ -18,11 +18,10 @@ from mirrorpy.sync.bring import Bringer, Failed
 from mirrorpy.sync.parallel import unordered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from mirrorpy.errors import MirrorError
-    from mirrorpy.rpmmd.model import RemoteFile
-    from mirrorpy.store.incoming import Partial
+    from mirrorpy.rpmmd.model import RemoteFile, Repomd
     from mirrorpy.store.layout import Layout, RepoLayout
     from mirrorpy.store.pool import Pool
     from mirrorpy.store.unproved import Unproved
@@ -59,9 +58,10 @@ class Filler:
         claims: Claims,
         watch: Watch,
         downloaded: Downloaded,
+        allow_missing: bool = False,
         crew: Crew | None = None,
     ) -> None:
-        self._pool, self._own, self._crew = pool, own, crew
+        self._pool, self._own, self._crew, self._allow_missing = pool, own, crew, allow_missing
         self._bringer = Bringer(upstream, own.incoming, self.received)
         self._repo_id, self._width, self._claims, self._watch = repo_id, width, claims, watch
         self._downloaded = downloaded
@@ -69,10 +69,11 @@ class Filler:
         self.filled = 0
         """Files that went into the pool so far."""
 
-    def fill(self, files: Iterable[RemoteFile], check: Callable[[Partial], None] | None = None) -> Outcome:
+    def fill(self, files: Iterable[RemoteFile], repomd: Repomd | None = None) -> Outcome:
         """Download files, each claimed by one repository of the run; what others claimed is waited for last.
 
-        A file that fails does not stop the others. check may refuse a file that is otherwise what was promised.
+        A file that fails does not stop the others, unless it is a record, without which nothing will be published.
+        repomd is what promises the records among them, which have to unpack to what it says.
 
         Raises:
             LocalError: This machine cannot take them.
@@ -85,7 +86,7 @@ class Filler:
             # Another repository may have brought a file just before the claim to it.
             mine = [file for file in rest if file.checksum in claimed and file not in self._pool]
             try:
-                self._download(mine, check, outcome)
+                self._download(mine, repomd, outcome)
             finally:
                 self._claims.release(claimed)
             theirs = [file for file in rest if file.checksum not in claimed]
@@ -93,13 +94,13 @@ class Filler:
             rest = [file for file in theirs if file not in self._pool]
         return outcome
 
-    def _download(self, files: list[RemoteFile], check: Callable[[Partial], None] | None, outcome: Outcome) -> None:
+    def _download(self, files: list[RemoteFile], repomd: Repomd | None, outcome: Outcome) -> None:
         pending = 0
+        self._halt(halted=False)
         try:
-            for result in self._results(files, check):
+            for result in self._results(files, repomd):
                 if isinstance(result, Failed):
-                    logger.info("%s: %s", self._repo_id, result.error.message)
-                    outcome.failures.append((result.file, result.error))
+                    self._fail(result, outcome)
                     continue
                 self._count(result)
                 pending += result.size
@@ -109,11 +110,25 @@ class Filler:
         finally:
             self.commit()
 
-    def _results(self, files: list[RemoteFile], check: Callable[[Partial], None] | None) -> Iterator[Landed | Failed]:
-        if check is None and self._crew is not None and self._crew.suits(files):
-            return self._crew.bring(files)
-        work = functools.partial(self._bringer.bring, check=check)
-        return unordered(files, work, max(1, min(self._width, len(files))))
+    def _results(self, files: list[RemoteFile], repomd: Repomd | None) -> Iterator[Landed | Failed]:
+        if self._crew is not None and self._crew.suits(len(files)):
+            records = any(file.kind is Kind.RECORD for file in files)
+            return self._crew.bring(files, repomd if records else None)
+        self._bringer.repomd = repomd
+        return unordered(files, self._bringer.bring, max(1, min(self._width, len(files))))
+
+    def _fail(self, failed: Failed, outcome: Outcome) -> None:
+        if self._bringer.halted:
+            return
+        logger.info("%s: %s", self._repo_id, failed.error.message)
+        outcome.failures.append((failed.file, failed.error))
+        spared = self._allow_missing and isinstance(failed.error, NotFound)
+        self._halt(halted=failed.file.kind is Kind.RECORD and not spared)
+
+    def _halt(self, *, halted: bool) -> None:
+        self._bringer.halted = halted
+        if self._crew is not None:
+            self._crew.halted = halted
 
     def received(self, size: int) -> None:
         """Tell of bytes that came."""

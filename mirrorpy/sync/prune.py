@@ -187,9 +187,10 @@ def _remove_published(place: Place, own: RepoLayout, layout: Layout) -> Freed:
 
 
 def _remove_state(own: RepoLayout) -> None:
-    """Remove all but the lock, which is never removed."""
+    """Remove all but the lock, which is never removed; last the state, by which the next run knows of the rest."""
     clear_stage(own)
     shutil.rmtree(own.incoming, ignore_errors=True)
-    for name in os.listdir(own.folder):
-        if name != os.path.basename(own.lock):
+    state, lock = os.path.basename(own.state), os.path.basename(own.lock)
+    for name in sorted(os.listdir(own.folder), key=lambda name: name == state):
+        if name != lock:
             os.unlink(f"{own.folder}/{name}")

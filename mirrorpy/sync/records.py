@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LeftPool
 from mirrorpy.rpmmd.decode import verify_open
+from mirrorpy.rpmmd.delta import RECORD_TYPES
 from mirrorpy.store.durable import translated
 from mirrorpy.store.incoming import Partial
 from mirrorpy.store.pool import file_size
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
     from mirrorpy.upstream import Upstream
 
 
+READ_TYPES = ("primary", *RECORD_TYPES)
+"""Records that promise files."""
+
+
 def lacking_records(repomd: Repomd, pool: Pool) -> list[RemoteFile]:
-    """Return the records that are not here."""
-    return [record.file for record in repomd.records if record.file not in pool]
+    """Return the records that are to be read and are not here; the others come with what those promise."""
+    read = (record for record in repomd.records if record.type in READ_TYPES)
+    return [record.file for record in read if record.file not in pool]
 
 
 def open_check(repomd: Repomd, partial: Partial | Taken) -> None:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mirrorpy.config.model import Repository
-    from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.rpmmd.model import RemoteFile, Repomd
     from mirrorpy.store.adopted import Taken
     from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout
@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     from mirrorpy.upstream import Network
 
 MAX_RESTARTS = 3
+TYPICAL = 1_500
+"""Bytes of primary.xml for a package."""
 logger = logging.getLogger(__name__)
 
 
@@ -97,6 +99,7 @@ class _Sync:
         self.later: list[Generation] = []
         self.resigned = False
         self.spool: str | None = None
+        self.crew: Crew | None = None
         self.adopter: Adopter | None = None
 
     def run(self) -> RepoReport:
@@ -131,7 +134,6 @@ class _Sync:
 
     def _prepare(self, stack: contextlib.ExitStack) -> None:
         """Lock; a dry run writes nothing, and gets a folder elsewhere for what it must read."""
-        crew = None
         if self.options.dry_run:
             self.spool = stack.enter_context(tempfile.TemporaryDirectory(prefix="mirrorpy-"))
         else:
@@ -139,7 +141,8 @@ class _Sync:
             prepare_repository(self.layout, self.own)
             lock = stack.enter_context(lock_repository(self.own.lock))
             received = functools.partial(self.watch.receive, self.repo.id)
-            crew = Crew(self.repo, self.network, self.upstream, self.own.incoming, lock, received)
+            self.crew = Crew(self.repo, self.network, self.upstream, self.own.incoming, lock, received)
+            stack.callback(self.crew.end)
             stack.enter_context(share_pool(self.layout))
         self.state, self.signed = read_state(self.own.state), Signed(self.repo.id, Demands.of(self.repo))
         self.weak = read_weak(self.own.weak)
@@ -153,7 +156,8 @@ class _Sync:
             claims=self.claims,
             watch=self.watch,
             downloaded=self.report.downloaded,
-            crew=crew,
+            allow_missing=self.repo.allow_missing,
+            crew=self.crew,
         )
         width, dry_run = self.network.width, self.options.dry_run
         extras = Extras(self.upstream, self.pool, self.layout, self.own, self.filler, width=width, dry_run=dry_run)
@@ -226,7 +230,7 @@ class _Sync:
             return
         check_space(self.layout, plan.fetch_bytes)
         self._step("downloading")
-        self.shortfall.judge(self.filler.fill(plan.fetch), snapshot)
+        self.shortfall.judge(self.filler.fill(plan.fetch, snapshot.whole), snapshot)
         self.shortfall.leave_out(plan)
         self._step("checking signatures")
         self.report.warnings += self.signed.check_packages(plan, self.pool, self.own, os.cpu_count() or 1)
@@ -280,7 +284,8 @@ class _Sync:
             lacking = [file for file in lacking_records(repomd, self.pool) if not self._recovers(file)]
             lacking = self._adopt(lacking, lambda taken: open_check(repomd, taken))
             check_space(self.layout, sum(file.size or 0 for file in lacking))
-            self.shortfall.judge(self.filler.fill(lacking, lambda partial: open_check(repomd, partial)), snapshot)
+            self._ready(repomd)
+            self.shortfall.judge(self.filler.fill(lacking, repomd), snapshot)
         records = Records(self.pool, self.upstream, self.shortfall.missing, self.spool)
         files = collect(tree_files(snapshot, records.open, self.report.warnings))
         self.report.warnings += check_bases(snapshot, files.values())
@@ -290,8 +295,16 @@ class _Sync:
         self.later = later_generations(self.published, self.place, self.own)
         served = itertools.chain.from_iterable(generation.entries() for generation in self.later)
         plan = plan_sync(files, self.pool, previous, rules, self.clock(), served)
-        plan.fetch = self._adopt([file for file in plan.fetch if not self._recovers(file)])
+        rest = [file for file in plan.fetch if not self._recovers(file)]
+        plan.fetch = self._adopt(rest, lambda taken: open_check(repomd, taken))
         return plan
+
+    def _ready(self, repomd: Repomd) -> None:
+        """Start processes while metadata comes and is read, where nothing is here and it is a lot."""
+        primary = repomd.record("primary")
+        size = primary.open_size if primary else None
+        if self.crew is not None and self.published is None and self.crew.suits((size or 0) // TYPICAL):
+            self.crew.start()
 
     def _adopt(self, files: list[RemoteFile], check: Callable[[Taken], None] | None = None) -> list[RemoteFile]:
         """Take from an old tree what it has of these files, and return the others."""

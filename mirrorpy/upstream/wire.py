@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUFFER = 256 * 1024
+BRISK = 32 * 1024
+"""Bytes that have come by the time they are asked for."""
 HEAD_CAP = 64 * 1024
 HEAD_SECONDS = 30.0
 """From the first byte of an answer's header to its last, however steadily it drips."""
@@ -134,7 +136,7 @@ class Wire:
         self._unread = select.poll()
         self._unread.register(self._socket, select.POLLIN)
         self._view = memoryview(bytearray(BUFFER))
-        self._used = False
+        self._used = self._brisk = False
 
     def _wait_at_most(self, timeout: float) -> None:
         """Let the kernel keep the time: Python would ask for readiness before every read.
@@ -202,11 +204,13 @@ class Wire:
     def receive(self, most: int, *, full: bool = False) -> memoryview:
         """Return what comes next, in the one buffer; nothing at the end.
 
-        full waits until that is the most that was asked for, or the timeout is over: fewer calls, each of which hands
-        Python's lock to another thread. TLS gives a record at a time.
+        full waits until that is the most that was asked for, where data comes briskly: fewer calls, each of which hands
+        Python's lock to another thread. What drips is told of as it comes; TLS gives a record at a time.
         """
-        flags = socket.MSG_WAITALL if full and not isinstance(self._socket, ssl.SSLSocket) else 0
-        return self._view[: self._receive_into(self._view[:most], flags)]
+        full = full and self._brisk and not isinstance(self._socket, ssl.SSLSocket)
+        got = self._receive_into(self._view[:most], socket.MSG_WAITALL if full else 0)
+        self._brisk = got >= BRISK
+        return self._view[:got]
 
     def _receive_into(self, view: memoryview, flags: int = 0) -> int:
         try:

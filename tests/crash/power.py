@@ -90,10 +90,11 @@ def main(data: str, when: str, scene: str, folder: Path) -> None:
         there = site.at(folder / "disk" / "site")
         cutter = Cutter(disk, there, known, data, folder, unasked=when == "any")
         ended = there.run(
-            *known.scene.command, hours=INTERRUPTED, reached=cutter.reached, attend=cutter.attend, flush=True
+            *known.scene.command, "--quiet", hours=INTERRUPTED, reached=cutter.reached, attend=cutter.attend, flush=True
         )
     assert (ended.status, ended.errors) == (0, ""), ended.errors
-    assert ended.operations == known.operations
+    # Filesystems list a folder that is removed in different orders.
+    assert sorted(ended.operations) == sorted(known.operations)
     for number in cutter.cuts:
         print((folder / f"cut-{number}.json").read_text())
 
