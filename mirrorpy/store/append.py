@@ -38,7 +38,10 @@ class Appender:
         self._large = False
         if os.lseek(self._descriptor, 0, os.SEEK_CUR) % ALIGNMENT == 0:
             self._past_cache(wanted=True)
-            self._block = _spare.pop() if _spare else memoryview(mmap.mmap(-1, BLOCK))
+            try:
+                self._block = _spare.pop()
+            except IndexError:
+                self._block = memoryview(mmap.mmap(-1, BLOCK))
 
     def _past_cache(self, *, wanted: bool) -> None:
         flags = fcntl.fcntl(self._descriptor, fcntl.F_GETFL)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import queue
 import subprocess
 import sys
 import threading
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,17 +28,20 @@ if TYPE_CHECKING:
     from mirrorpy.upstream import Network, Upstream
 
 WORTH = 1_000
-"""Files from which on two interpreters more are started; that takes a tenth of a second."""
+"""Files from which on interpreters more are started; that takes a tenth of a second."""
+MOST = 4
+"""Of them; nginx and the disk want cores too."""
 AT_ONCE = (6, 64)
 """Files that a process has before it, for each of its connections: few in the end, so that all are done together."""
+logger = logging.getLogger(__name__)
 _RUN = "import sys; sys.path[:] = {path!r}; from mirrorpy.sync.errand import main; main()"
 
 
 @dataclass(slots=True, eq=False)
 class _Process:
     child: subprocess.Popen[bytes]
-    waiting: int = 0
-    """Files that it was given and did not tell of."""
+    given: dict[int, RemoteFile] = field(default_factory=dict)
+    """Files that it did not tell of yet."""
 
     def send(self, what: object) -> None:
         """Write to it; one that is gone is found out by its silence."""
@@ -75,7 +80,7 @@ class Crew:
         return count >= WORTH and self._count() > 1 and self.network.may_be_divided(self.repo)
 
     def _count(self) -> int:
-        return min(len(os.sched_getaffinity(0)), self.network.width)
+        return min(len(os.sched_getaffinity(0)), self.network.width, MOST)
 
     def bring(self, files: Sequence[RemoteFile], repomd: Repomd | None) -> Iterator[Landed | Failed]:
         """Yield what becomes of each file, as they come; repomd is what promises the records among them.
@@ -83,7 +88,6 @@ class Crew:
         Raises:
             LocalError: This machine cannot take them, or lost a process.
         """
-        self.start()
         width, count = self.network.width, len(self._processes)
         order, patience = tuple(self.upstream.order), self.network.patience
         for number, process in enumerate(self._processes):
@@ -94,14 +98,16 @@ class Crew:
         finally:
             self.end()
 
-    def start(self) -> None:
-        """Start the processes, if they are not waiting already; that may be done while there is time.
-
-        Raises:
-            LocalError: This machine does not start any more.
-        """
-        if not self._processes:
-            self._processes += [self._start() for _ in range(self._count())]
+    def start(self) -> bool:
+        """Start the processes, if they are not waiting already; False where this machine starts none."""
+        wanted = 0 if self._processes else self._count()
+        for _ in range(wanted):
+            try:
+                self._processes.append(self._start())
+            except (OSError, RuntimeError) as error:
+                logger.info("%s: cannot start a process: %s", self.repo.id, error)
+                break
+        return bool(self._processes)
 
     def end(self) -> None:
         """End the processes that there are."""
@@ -110,49 +116,69 @@ class Crew:
         self._processes.clear()
 
     def _start(self) -> _Process:
-        run = _RUN.format(path=sys.path)
-        try:
-            child = subprocess.Popen(  # noqa: S603  # ourselves
-                [sys.executable, "-c", run],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=[self.lock],
-            )
-        except OSError as error:
-            raise LocalError(f"cannot start a process: {error.strerror}", hint="run again") from error
+        child = subprocess.Popen(  # noqa: S603  # ourselves
+            [sys.executable, "-c", _RUN.format(path=sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[self.lock],
+        )
         process = _Process(child)
-        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+        try:
+            threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+        except RuntimeError:
+            process.end()
+            raise
         return process
 
     def _listen(self, process: _Process) -> None:
         assert process.child.stdout is not None
-        with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError):
+        try:
             while True:
                 self._news.put((process, pickle.load(process.child.stdout)))  # noqa: S301  # our own process wrote it
-        self._news.put((process, None))
+        except Exception as error:  # noqa: BLE001  # whatever ends it, it is gone
+            logger.debug("%s: a process ended: %r", self.repo.id, error)
+        finally:
+            self._news.put((process, None))
 
     def _feed(self, files: Sequence[RemoteFile]) -> Iterator[Landed | Failed]:
-        jobs = list(enumerate(files))
-        left, given = len(files), 0
+        left, jobs = len(files), deque(enumerate(files))
         for process in self._processes:
-            given += self._give(process, jobs[given : given + self._share(left)])
+            self._give(process, jobs)
         while left and not self.halted:
             process, news = self._news.get()
             if process not in self._processes:
                 continue
             if news is None:
-                raise LocalError("a process that downloads ended unexpectedly", hint="run again")
+                self._lose(process, jobs)
+                continue
             self.received(news.received)
             self.upstream.tally.count_others(news.requests, news.retries)
             if news.error is not None:
                 raise news.error
             left -= len(news.done)
-            process.waiting -= len(news.done)
-            share = self._share(len(jobs) - given)
-            if process.waiting <= share // 2:
-                given += self._give(process, jobs[given : given + share - process.waiting])
+            for number, *_ in news.done:
+                del process.given[number]
+            self._give(process, jobs)
             for done in news.done:
                 yield self._result(files[done[0]], done)
+
+    def _give(self, process: _Process, jobs: deque[tuple[int, RemoteFile]]) -> None:
+        """Give a process its share of what is to be done, once it has little left."""
+        share = self._share(len(jobs))
+        if jobs and len(process.given) <= share // 2:
+            batch = [jobs.popleft() for _ in range(min(len(jobs), share - len(process.given)))]
+            process.given.update(batch)
+            process.send(batch)
+
+    def _lose(self, process: _Process, jobs: deque[tuple[int, RemoteFile]]) -> None:
+        """Let the others do what one did not that is gone: killed, perhaps, for want of memory."""
+        self._processes.remove(process)
+        process.end()
+        if not self._processes:
+            raise LocalError("the processes that download ended unexpectedly", hint="run again")
+        jobs.extendleft(process.given.items())
+        for other in self._processes:
+            self._give(other, jobs)
 
     def _share(self, left: int) -> int:
         """Return how many files a process may have before it, where so many are not given to any yet."""
@@ -165,10 +191,3 @@ class Crew:
             path = place_in(self.incoming, file)
             return Landed(file, path, done.size, done.resumed, done.key or file.checksum)
         return Failed(file, done[1])
-
-    @staticmethod
-    def _give(process: _Process, jobs: list[tuple[int, RemoteFile]]) -> int:
-        if jobs:
-            process.send(jobs)
-            process.waiting += len(jobs)
-        return len(jobs)

@@ -90,11 +90,14 @@ class _Teller:
 
     def land(self, number: int, done: Landed | Failed, *, now: bool) -> None:
         """Tell what became of a file, now or together with what comes next."""
+        told: Come | tuple[int, MirrorError]
         if isinstance(done, Failed):
-            self._news.done.append((number, done.error))
+            told = (number, done.error)
         else:
             key = None if done.key == done.file.checksum else done.key
-            self._news.done.append(Come(number, done.size, done.resumed, key))
+            told = Come(number, done.size, done.resumed, key)
+        with self._lock:
+            self._news.done.append(told)
         self.tell(now=now)
 
     def tell(self, error: MirrorError | None = None, *, now: bool = True) -> None:
@@ -149,6 +152,9 @@ def main() -> None:
             jobs.put(None)
         except MirrorError as error:
             teller.tell(error=error)
+        except BaseException as error:  # noqa: BLE001  # told to who sent us, as they would tell their own
+            cause = f"unexpected {type(error).__name__}: {error}"
+            teller.tell(error=MirrorError(cause, hint="please report this, with -v"))
 
     threads = [threading.Thread(target=labour, daemon=True) for _ in range(errand.width)]
     for thread in threads:

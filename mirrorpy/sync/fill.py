@@ -111,7 +111,7 @@ class Filler:
             self.commit()
 
     def _results(self, files: list[RemoteFile], repomd: Repomd | None) -> Iterator[Landed | Failed]:
-        if self._crew is not None and self._crew.suits(len(files)):
+        if self._crew is not None and self._crew.suits(len(files)) and self._crew.start():
             records = any(file.kind is Kind.RECORD for file in files)
             return self._crew.bring(files, repomd if records else None)
         self._bringer.repomd = repomd

@@ -93,7 +93,7 @@ def test_all_come(sent: Sent, started: list[subprocess.Popen[bytes]]) -> None:
     status, report, said = sent.sync()
     assert (status, said) == (0, "")
     assert sent.is_whole()
-    assert len(started) == min(8, len(os.sched_getaffinity(0)))
+    assert len(started) == min(crew.MOST, len(os.sched_getaffinity(0)))
     assert all(process.poll() is not None for process in started)
     assert report["requests"] == len(sent.server.requests)
     assert report["downloaded"]["files"] > COUNT
@@ -172,7 +172,7 @@ def test_a_process_that_is_killed(
     monkeypatch.setattr(crew.Crew, "_listen", _killed_first(crew.Crew._listen))
     status, _, said = sent.sync()
     assert status == 6
-    assert "base: a process that downloads ended unexpectedly; run again" in said
+    assert "base: the processes that download ended unexpectedly; run again" in said
     monkeypatch.undo()
     assert sent.sync()[0] == 0
     assert sent.is_whole()
@@ -188,9 +188,33 @@ def _killed_first(listen: Any) -> Any:
 
 def test_nobody_to_be_had(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew.sys, "executable", "/nonexistent/python")
+    assert sent.sync()[0] == 0
+    assert sent.is_whole()
+
+
+def test_one_of_them_is_killed(
+    sent: Sent, started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give = crew.Crew._give
+
+    def give_and_kill(self: crew.Crew, process: Any, jobs: Any) -> None:
+        give(self, process, jobs)
+        if process.child is started[0]:
+            process.child.kill()
+
+    monkeypatch.setattr(crew.Crew, "_give", give_and_kill)
+    assert sent.sync()[0] == 0
+    assert sent.is_whole()
+
+
+def test_a_fault_of_theirs_is_told(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = "from mirrorpy.sync.bring import Bringer; Bringer.bring = lambda *_: 1 / 0; "
+    monkeypatch.setattr(
+        crew, "_RUN", crew._RUN.replace("from mirrorpy.sync.errand", broken + "from mirrorpy.sync.errand")
+    )
     status, _, said = sent.sync()
-    assert status == 6
-    assert "cannot start a process: No such file or directory" in said
+    assert status == 70
+    assert "unexpected ZeroDivisionError" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
