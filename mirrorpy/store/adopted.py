@@ -11,12 +11,13 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import ChecksumMismatch
+from mirrorpy.errors import ChecksumMismatch, LocalError
 from mirrorpy.rpmmd.digest import hash_from
 from mirrorpy.rpmmd.model import Checksum
 from mirrorpy.store.durable import FILE_MODE, open_regular, translated
 from mirrorpy.store.incoming import Partial
 from mirrorpy.store.pool import KEY_ALGORITHM
+from mirrorpy.store.probe import RESERVE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -153,8 +154,12 @@ def _copy(path: str, descriptor: int, file: RemoteFile, incoming: str) -> None:
 
     Raises:
         OSError: It changed since it was hashed.
+        LocalError: There is no room.
     """
-    modified = os.fstat(descriptor).st_mtime
+    info, room = os.fstat(descriptor), os.statvfs(incoming)
+    modified = info.st_mtime
+    if info.st_size + RESERVE > room.f_bavail * room.f_frsize:
+        raise LocalError(f"{path}: there is no room for a copy", hint="make room and run again")
     os.lseek(descriptor, 0, os.SEEK_SET)
     partial = Partial(incoming, file)
     try:

@@ -19,6 +19,7 @@ import msgspec
 from mirrorpy.errors import RepodataError
 from mirrorpy.rpmmd.model import Checksum
 from mirrorpy.store.durable import (
+    UNFINISHED,
     open_regular,
     sync_filesystem,
     sync_folder,
@@ -29,7 +30,7 @@ from mirrorpy.store.exchange import exchange
 from mirrorpy.store.layout import STATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from mirrorpy.store.layout import Place, RepoLayout
     from mirrorpy.store.pool import Pool
@@ -46,11 +47,22 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where it goes when the published link takes its place; None where it lies elsewhere, and stays."""
     remove: bool = False
     """Whether what is left of it is removed."""
+    folder: str = ""
+    """Which folder it is, as `identity` has it: another may lie under that name one day, on another disk."""
 
     @property
     def left(self) -> str:
         """Where the old tree is once the new one is published."""
         return self.aside or self.tree
+
+    def leaving(self, *, remove: bool) -> Adoption:
+        """Return it with another answer to whether what is left is removed."""
+        return msgspec.structs.replace(self, remove=remove)
+
+    @property
+    def same(self) -> bool:
+        """Whether what lies there is still the folder that was to be taken over."""
+        return not is_folder(self.now) or self.folder in ("", identity(self.now))
 
     @property
     def now(self) -> str:
@@ -83,7 +95,7 @@ def _root(own: RepoLayout) -> str:
 
 def _with_paths(adoption: Adoption, change: Callable[[str], str]) -> Adoption:
     aside = None if adoption.aside is None else change(adoption.aside)
-    return Adoption(tree=change(adoption.tree), aside=aside, remove=adoption.remove)
+    return Adoption(tree=change(adoption.tree), aside=aside, remove=adoption.remove, folder=adoption.folder)
 
 
 def note_adopted(own: RepoLayout, taken: Iterable[tuple[Checksum, str]]) -> None:
@@ -100,17 +112,20 @@ def note_adopted(own: RepoLayout, taken: Iterable[tuple[Checksum, str]]) -> None
     sync_folder(own.folder)
 
 
-def _iter_shared(adoption: Adoption, own: RepoLayout, pool: Pool) -> Iterator[tuple[str, str]]:
-    """Yield both names, in the old tree and in the pool, of what was adopted and still is one file."""
+def _iter_shared(adoption: Adoption, own: RepoLayout, pool: Pool) -> Iterator[tuple[Checksum, str, str]]:
+    """Yield what was adopted and still is one file: its key, and its names in the old tree and in the pool."""
     for key, path in _iter_noted(own):
         old, new = f"{adoption.now}/{path}", pool.path(key)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if os.path.samestat(os.lstat(old), os.lstat(new)):
-                yield old, new
+                yield key, old, new
 
 
 def _iter_noted(own: RepoLayout) -> Iterator[tuple[Checksum, str]]:
-    with contextlib.suppress(FileNotFoundError), open(open_regular(own.adopted), encoding="ascii") as file:
+    with (
+        contextlib.suppress(FileNotFoundError),
+        open(open_regular(own.adopted), encoding="ascii", errors="replace") as file,
+    ):
         for line in file:
             if match := _LINE.fullmatch(line):
                 with contextlib.suppress(RepodataError):
@@ -157,14 +172,20 @@ def replace_tree(adoption: Adoption, name: str, own: RepoLayout) -> None:
     sync_folder(os.path.dirname(aside))
 
 
-def leave_tree(adoption: Adoption, own: RepoLayout, pool: Pool) -> None:
+def leave_tree(adoption: Adoption, own: RepoLayout, pool: Pool, published: Container[Checksum]) -> None:
     """Take out of the old tree each adopted file that is still the pool's, and folders that this empties.
 
-    The old tree's own folder stays, unless it was set aside.
+    What was adopted and is not published, because upstream dropped it meanwhile, is the old tree's alone again. The old
+    tree's own folder stays, unless it was set aside.
     """
     top, folders = adoption.now, set()
-    for old, _ in _iter_shared(adoption, own, pool):
-        os.unlink(old)
+    for key, old, new in _iter_shared(adoption, own, pool):
+        if key not in published:
+            _give_back(old, new)
+            continue
+        # Somebody may be working on the old tree still.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(old)
         folders.add(os.path.dirname(old))
     for emptied in sorted(folders, key=len, reverse=True):
         folder = emptied
@@ -176,10 +197,22 @@ def leave_tree(adoption: Adoption, own: RepoLayout, pool: Pool) -> None:
                 os.rmdir(top)
 
 
-def leave_pool(adoption: Adoption, own: RepoLayout, pool: Pool) -> None:
-    """Take out of the pool each adopted file that is still the old tree's, which keeps it."""
-    for _, new in _iter_shared(adoption, own, pool):
-        os.unlink(new)
+def _give_back(old: str, new: str) -> None:
+    """Make a file the old tree's alone: the pool's name goes, or where others have it too, the tree gets a copy."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.lstat(new).st_nlink == 2:
+            os.unlink(new)
+            return
+        copy = f"{old}{UNFINISHED}"
+        shutil.copy2(old, copy, follow_symlinks=False)
+        os.rename(copy, old)
+
+
+def call_off(adoption: Adoption, own: RepoLayout, pool: Pool) -> None:
+    """Forget an adoption before its tree was replaced, which keeps all its files."""
+    for _, old, new in _iter_shared(adoption, own, pool):
+        _give_back(old, new)
+    _forget(own)
 
 
 def end_adoption(adoption: Adoption, own: RepoLayout) -> None:
@@ -192,11 +225,21 @@ def end_adoption(adoption: Adoption, own: RepoLayout) -> None:
             # A mount, and what lies in a folder of somebody else's, is emptied only.
             if os.listdir(top):
                 raise
+    _forget(own)
+
+
+def _forget(own: RepoLayout) -> None:
     sync_filesystem(own.folder)
     for path in (own.adopted, own.adopting):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
     sync_folder(own.folder)
+
+
+def identity(folder: str) -> str:
+    """Return which folder lies under a name."""
+    info = os.lstat(folder)
+    return f"{info.st_dev}:{info.st_ino}"
 
 
 def in_the_way(place: Place, own: RepoLayout) -> Adoption | None:

@@ -13,6 +13,7 @@ from mirrorpy.figures import files_text, size_text
 from mirrorpy.store.adopted import Listing, Taken, list_tree, take_file
 from mirrorpy.store.adoption import end_adoption, is_folder, leave_tree, note_adopted
 from mirrorpy.store.durable import sync_filesystem, translated
+from mirrorpy.store.generation import published_generation
 from mirrorpy.store.layout import names_generation
 from mirrorpy.store.weak import write_weak
 from mirrorpy.sync.parallel import unordered
@@ -171,8 +172,13 @@ class Adopter:
         if is_folder(place.link):
             return
         adoption, top = self._adoption, self._adoption.now
+        if adoption.remove and not adoption.same:
+            adoption = adoption.leaving(remove=False)
+            report.warnings.append(one_line(f"{top} is another folder than the one that was taken over: not removed"))
+        published = published_generation(place, self._own)
+        keys = {entry.key for entry in published.entries() if entry.key} if published else set()
         with translated("cannot leave the old tree"):
-            leave_tree(adoption, self._own, self._pool)
+            leave_tree(adoption, self._own, self._pool, keys)
             left = self._list(top) if is_folder(top) else Listing()
             end_adoption(adoption, self._own)
         if left.files:

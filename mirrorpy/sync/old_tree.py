@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import ConfigError, LocalError
-from mirrorpy.store.adoption import Adoption, is_folder, read_adoption, restore, write_adoption
+from mirrorpy.store.adoption import Adoption, identity, is_folder, read_adoption, restore, write_adoption
 from mirrorpy.store.durable import PRIVATE_MODE, make_folders, translated
 from mirrorpy.store.generation import published_generation
 from mirrorpy.store.layout import STATE, names_generation, stamp_of
@@ -54,7 +54,7 @@ def _continued(pending: Adoption, asked: OldTree, repo: Repository) -> Adoption:
         raise LocalError(
             f"the adoption of {pending.tree} is not finished yet", hint=f"`mirrorpy sync {repo.id}` finishes it"
         )
-    return Adoption(tree=pending.tree, aside=pending.aside, remove=pending.remove or asked.remove)
+    return pending.leaving(remove=pending.remove or asked.remove)
 
 
 def _chosen(asked: OldTree, repo: Repository, layout: Layout, place: Place, own: RepoLayout) -> Adoption | None:
@@ -71,7 +71,7 @@ def _chosen(asked: OldTree, repo: Repository, layout: Layout, place: Place, own:
     published_generation(place, own)
     _refuse_ours(path, real, layout, [place.link, *_places(asked, repo, layout)])
     _refuse_unreadable(path, os.R_OK | os.X_OK)
-    return Adoption(tree=real, remove=asked.remove)
+    return Adoption(tree=real, remove=asked.remove, folder=identity(real))
 
 
 def _in_place(asked: OldTree, repo: Repository, layout: Layout, place: Place) -> Adoption:
@@ -90,7 +90,7 @@ def _in_place(asked: OldTree, repo: Repository, layout: Layout, place: Place) ->
     seconds = int(time.time())
     while os.path.lexists(aside := f"{layout.set_aside}/{repo.id}.{stamp_of(seconds)}"):
         seconds += 1
-    return Adoption(tree=tree, aside=aside, remove=asked.remove)
+    return Adoption(tree=tree, aside=aside, remove=asked.remove, folder=identity(tree))
 
 
 def _places(asked: OldTree, repo: Repository, layout: Layout) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LeftPool, LocalError, LockHeld
 from mirrorpy.rpmmd.model import Kind
-from mirrorpy.store.adoption import leave_pool, read_adoption, restore
+from mirrorpy.store.adoption import call_off, read_adoption, restore
 from mirrorpy.store.durable import is_there, translated
 from mirrorpy.store.generation import (
     Freed,
@@ -156,8 +156,9 @@ def forget_repository(repo_id: str, layout: Layout, config: Config) -> Freed:
             if all(path != repo.path for repo in config.repos):
                 freed.add(_remove_published(layout.place(path), own, layout))
         with translated("cannot remove the repository's state"):
-            if adoption is not None and not configured:
-                leave_pool(adoption, own, Pool(layout))
+            # Where the published link has taken the old tree's place, the next sync ends it.
+            if adoption is not None and (not configured or adoption.now == adoption.tree):
+                call_off(adoption, own, Pool(layout))
             if configured:
                 state.former_paths = []
                 write_state(own.state, state)

@@ -14,7 +14,7 @@ from mirrorpy.store import adoption, exchange
 from mirrorpy.sync.report import OldTree, Options, RepoReport
 from tests.simulator import REPOMD, Repo, status, with_headers
 
-from .mirror import Mirror, flip, packages
+from .mirror import Mirror, configured, flip, packages
 
 BASH, ZSH = "Packages/bash-1-1.noarch.rpm", "Packages/zsh-1-1.noarch.rpm"
 OTHERS = ("other", "deep/er")
@@ -490,3 +490,41 @@ def test_published_elsewhere_after_all(mirror: Mirror, repo: Repo, here: Path) -
     assert mirror.tree("new/place") == repo.tree()
     assert files_of(here) == {REPOMD: repo.read(REPOMD)}
     assert read_journal(mirror) is None
+
+
+def test_what_upstream_drops_between_two_attempts_stays(mirror: Mirror, repo: Repo) -> None:
+    here = copy_of(repo, mirror.root / "repo")
+    content = repo.read(ZSH)
+    (here / BASH).unlink()
+    repo.fail(BASH, DOWN, always=True)
+    assert mirror.sync(repo, options=adopting()).outcome == "failed"
+    repo.remove(ZSH)
+    repo.publish()
+    repo.fail(BASH, *UP)
+    mirror.updates(repo)
+    mirror.prune(configured(repo))
+    kept = [path for path in Path(mirror.layout.set_aside).rglob("*") if path.is_file()]
+    assert content in [path.read_bytes() for path in kept]
+    assert all(path.stat().st_nlink == 1 for path in kept)
+
+
+@pytest.mark.parametrize("called_off", [False, True])
+def test_another_folder_under_the_old_name_is_left_alone(
+    mirror: Mirror, repo: Repo, tmp_path: Path, called_off: bool
+) -> None:
+    old = copy_of(repo, tmp_path / "disk")
+    (old / BASH).unlink()
+    repo.fail(BASH, DOWN, always=True)
+    assert mirror.sync(repo, options=adopting(old, remove=True)).outcome == "failed"
+    if called_off:
+        mirror.prune(configured(repo), forget=("repo",))
+        assert (old / ZSH).stat().st_nlink == 1
+        assert not Path(mirror.layout.repo("repo").adopting).exists()
+    old.rename(tmp_path / "unplugged")
+    old.mkdir()
+    (old / "other").write_text("another disk is mounted here now")
+    repo.fail(BASH, *UP)
+    report = mirror.updates(repo)
+    assert (old / "other").exists()
+    assert (tmp_path / "unplugged" / ZSH).exists()
+    assert bool(report.warnings) != called_off

@@ -88,11 +88,27 @@ def test_what_leaves_the_old_tree(layout: Layout, own: RepoLayout, tmp_path: Pat
     noted["replaced"].unlink()
     old_file(noted["replaced"])
     adoption = Adoption(tree=str(old))
-    leave_tree(adoption, own, pool)
+    leave_tree(adoption, own, pool, set(keys.values()))
     assert [path.name for path in old.rglob("*")] == ["a", "replaced"]
     noted["replaced"].unlink()
-    leave_tree(adoption, own, pool)
+    leave_tree(adoption, own, pool, set(keys.values()))
     assert old.is_dir()
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_is_not_published_stays_the_old_tree_s(
+    layout: Layout, own: RepoLayout, tmp_path: Path, elsewhere: bool
+) -> None:
+    """Upstream dropped it between two attempts: the pool's name goes, or the tree gets a copy."""
+    path, key, pool = old_file(tmp_path / "old/one", "one"), sha256("one"), Pool(layout)
+    note_adopted(own, [(key, "one")])
+    pool.install(str(path), key)
+    if elsewhere:
+        pool.link(key, f"{own.folder}/other")
+    leave_tree(Adoption(tree=str(tmp_path / "old")), own, pool, set())
+    assert path.read_text() == "one"
+    assert path.stat().st_nlink == 1
+    assert os.path.exists(pool.path(key)) == elsewhere
 
 
 def test_names_are_exchanged(tmp_path: Path) -> None:
