@@ -124,7 +124,7 @@ def test_killed_at_random_moments(base: Upstream, served: Nginx, mirror: Mirror)
     while not place.is_symlink():
         run = mirror.start("adopt", "base", "--quiet")
         # Later each time, so that one comes through.
-        time.sleep(moments.uniform(0.2, 0.5) + 0.1 * kills)
+        time.sleep(moments.uniform(0, 0.1) + 0.05 * kills)
         with suppress(ProcessLookupError):
             os.kill(run.pid, signal.SIGKILL)
         run.communicate()
