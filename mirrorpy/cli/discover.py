@@ -12,7 +12,7 @@ from mirrorpy.cli.watch import watch_for
 from mirrorpy.config.connection import Wrong
 from mirrorpy.config.resolve import check_url
 from mirrorpy.config.starter import converted
-from mirrorpy.discover import DEPTH, Bounds, Found, explore, find_families
+from mirrorpy.discover import DEPTH, Bounds, Found, explore, find_families, nested
 from mirrorpy.errors import ConfigError, one_line
 
 if TYPE_CHECKING:
@@ -64,6 +64,11 @@ def run(args: argparse.Namespace) -> int:
         for found in survey.found
         if not found.repository
     ]
+    if inner := nested(survey.found):
+        survey.warnings.append(
+            f"{len(inner)} of what was found lies below another repository, such as {survey.url.rstrip('/')}/"
+            f"{inner[0].path}: published folders do not lie in each other, so it has an entry and a path of its own"
+        )
     for warning in survey.warnings:
         logger.warning("%s", warning)
     if not families:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
+from mirrorpy.config.resolve import folders_above
 from mirrorpy.discover.names import ARCH, RELEASE, REPO, VARIABLES, Names, Pattern, shown, unambiguous
 from mirrorpy.rpmmd.href import quote_href
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from mirrorpy.discover.crawl import Found
+    from mirrorpy.discover.survey import Found
 
 _ARCH = re.compile(
     r"(?<![A-Za-z0-9])(?:x86_64(?:_v[2-4])?|aarch64|i[3-6]86|ppc64le|ppc64p7|ppc64|ppc|s390x|s390|ia64|armv[5-8]hn?l"
@@ -53,10 +54,36 @@ class Family:
 def find_families(url: str, found: Iterable[Found]) -> list[Family]:
     """Return the entries that stand for the repositories below a URL, sorted; each repository is in one of them.
 
-    Paths below root are those below the URL, under the name of its last folder.
+    Paths below root are those below the URL, under the name of its last folder. A repository below another has a path
+    without folders: published folders do not lie in each other.
     """
     base, prefix = _split(url)
-    trees = {f"{prefix}{one.path}".strip("/"): one.tree for one in found if one.repository}
+    some = list(found)
+    inner = {one.path for one in nested(some)}
+    taken = Names(urlsplit(url).hostname or "repository")
+    families: list[Family] = []
+    for below in (False, True):
+        trees = {
+            f"{prefix}{one.path}".strip("/"): one.tree
+            for one in some
+            if one.repository and (one.path in inner) == below
+        }
+        families += _entries(base, trees, taken)
+    return families
+
+
+def nested(found: Iterable[Found]) -> list[Found]:
+    """Return the repositories that lie below another one."""
+    repositories = {one.path: one for one in found if one.repository}
+    return [one for path, one in repositories.items() if not repositories.keys().isdisjoint(_above(path))]
+
+
+def _above(path: str) -> list[str]:
+    return ["", *folders_above(path)] if path else []
+
+
+def _entries(base: str, trees: Mapping[str, bool], taken: Names) -> Iterator[Family]:
+    """Yield the entries for paths below a base."""
     read: defaultdict[str, set[Values]] = defaultdict(set)
     for path in trees:
         text, values = _read(path)
@@ -66,23 +93,18 @@ def find_families(url: str, found: Iterable[Found]) -> list[Family]:
         for releases, architectures in _full(read[text.replace(REPO, names[0])]):
             known = {RELEASE: releases, REPO: names, ARCH: architectures}
             patterns.append(Pattern(text, {char: values for char, values in known.items() if char in text}))
-    taken = Names(urlsplit(url).hostname or "repository")
-    families: list[Family] = []
     for pattern in sorted(patterns, key=lambda one: (one.text, _order(next(iter(one.values.values()), [""])[0]))):
         for part in unambiguous(pattern):
             repo_id, path = taken.take(part)
             members = list(part.expanded(part.text))
-            families.append(
-                Family(
-                    id=shown(repo_id),
-                    path=shown(path),
-                    baseurl=base + (f"{shown(part.text, quote_href)}/" if part.text else ""),
-                    vars={VARIABLES[char]: values for char, values in part.values.items()},
-                    repositories=len(members),
-                    trees=sum(trees[member] for member in members),
-                )
+            yield Family(
+                id=shown(repo_id),
+                path=shown(path),
+                baseurl=base + (f"{shown(part.text, quote_href)}/" if part.text else ""),
+                vars={VARIABLES[char]: values for char, values in part.values.items()},
+                repositories=len(members),
+                trees=sum(trees[member] for member in members),
             )
-    return families
 
 
 def _split(url: str) -> tuple[str, str]:

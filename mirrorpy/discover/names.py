@@ -56,12 +56,14 @@ class Names:
         self._numbers: defaultdict[str, int] = defaultdict(lambda: 1)
 
     def take(self, pattern: Pattern) -> tuple[str, str]:
-        """Return a pattern's id and path; with a number, and no folders, where others have them or lie in the way."""
+        """Return a pattern's id and path; where others lie in the way its path is its id, with a number if need be."""
         text = pattern.text or self._fallback
         repo_id, path = _id_of(text), _path_of(text)
         if not _fit(pattern.expanded(repo_id), pattern.expanded(path)):
             repo_id = path = "repository"
         first = repo_id
+        if not self._are_free(pattern.expanded(repo_id), pattern.expanded(path)):
+            path = repo_id
         while not self._are_free(pattern.expanded(repo_id), pattern.expanded(path)):
             self._numbers[first] += 1
             repo_id = path = f"{first}-{self._numbers[first]}"

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 from lxml import etree, html
 
 from mirrorpy.errors import MirrorError, RepodataError
-from mirrorpy.rpmmd.href import RESERVED, check_href
+from mirrorpy.rpmmd.href import MAX_SEGMENT, RESERVED, check_href
 from mirrorpy.rpmmd.model import Kind
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ _HEADINGS = ("title", "h1")
 _SAYS_SO = re.compile(r"\s*(?:(?:index of|directory listing|listing of|directory:)|/(?:[^<>]*/)?\s*$)", re.IGNORECASE)
 """In words, or by being a path of a folder."""
 _PARENTS = ("..", "../", "./..", "./../")
-_SYNTAX = re.compile("[?#\ufffd]")
-"""What begins a query or a fragment; and what stands for bytes that are not UTF-8."""
+_SYNTAX = re.compile("[?#]")
+"""What begins a query or a fragment."""
+_NO_TEXT = "\ufffd"
+"""What stands for bytes that are not UTF-8."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -43,7 +45,14 @@ class Listed:
     folder: bool
 
 
-def parse_listing(data: bytes, url: str) -> list[Listed]:
+class Listing(list[Listed]):
+    """The entries of a folder, and the names in it that nothing on disk can have: their number, and the first."""
+
+    unusable: int = 0
+    first_unusable: str = ""
+
+
+def parse_listing(data: bytes, url: str) -> Listing:
     """Read the page of a folder; url is for the messages. Each name comes once, in the page's order.
 
     Raises:
@@ -63,7 +72,9 @@ def parse_listing(data: bytes, url: str) -> list[Listed]:
         raise
     if not page.is_listing:
         raise RepodataError("is a web page, but no listing of a folder", url=url)
-    return list(page.entries.values())
+    listing = Listing(page.entries.values())
+    listing.unusable, listing.first_unusable = page.unusable, page.first_unusable
+    return listing
 
 
 def listed_name(name: str) -> str | None:
@@ -84,6 +95,7 @@ class _Page:
     def __init__(self) -> None:
         self.entries: dict[str, Listed] = {}
         self.is_listing = False
+        self.unusable, self.first_unusable = 0, ""
         self._heading: list[str] | None = None
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -107,7 +119,13 @@ class _Page:
     def _link(self, href: str) -> None:
         if href in _PARENTS:
             self.is_listing = True
-        name = _name(href)
+        segment = _segment(href)
+        if segment is None:
+            return
+        name = _name(segment)
+        if name is None:
+            self.unusable += 1
+            self.first_unusable = self.first_unusable or segment[:MAX_SEGMENT]
         if name is None or name in self.entries:
             return
         if len(self.entries) == MAX_LISTED:
@@ -115,12 +133,16 @@ class _Page:
         self.entries[name] = Listed(name, href.endswith("/"))
 
 
-def _name(href: str) -> str | None:
-    """Return the one name below that a link leads to; servers write a name's own `?`, `#`, `:` in other ways."""
+def _segment(href: str) -> str | None:
+    """Return what a link says of one name right below; servers write a name's own `?`, `#`, `:` in other ways."""
     if _SYNTAX.search(href) or _SCHEME.match(href):
         return None
     segment = href.removeprefix("./").removesuffix("/")
+    return None if "/" in segment or segment in ("", ".", "..") else segment
+
+
+def _name(segment: str) -> str | None:
     try:
-        return None if "/" in segment else listed_name(unquote_to_bytes(segment).decode())
+        return None if _NO_TEXT in segment else listed_name(unquote_to_bytes(segment).decode())
     except UnicodeError:
         return None

@@ -36,8 +36,8 @@ class RepoState(msgspec.Struct, kw_only=True, omit_defaults=True):
     bytes: Count = 0
     missing: list[str] = []
     """What upstream promises and does not have, published without it (allow_missing)."""
-    forgone: list[str] = []
-    """Files of the tree that upstream does not have, or has otherwise than promised; asked for when it changes."""
+    forgone: dict[str, str] = {}
+    """Files of the tree that upstream does not have, or has otherwise than promised, and how they showed then."""
     signature_due: Time = 0.0
     """Until when a signature that seems not to be made yet is asked for again."""
     last_run: Time = 0.0

@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import RepodataError, SignatureError
+from mirrorpy.errors import GuardError, RepodataError, SignatureError, UpstreamError
 from mirrorpy.plan import add_unpromised
 from mirrorpy.rpmmd.extra_files import EXTRA_FILES_HREF
 from mirrorpy.rpmmd.href import INDEX_FILES, SIGNATURE_HREF
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind, RemoteFile
-from mirrorpy.rpmmd.treeinfo import TREEINFO_HREFS
+from mirrorpy.rpmmd.treeinfo import TREEINFO_HREFS, parse_treeinfo
 from mirrorpy.sync.listing import Choice, Crawl, crawl, expand
 from mirrorpy.sync.tree import Tree, is_document, read_nested
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Iterator
 
     from mirrorpy.config.model import Repository
     from mirrorpy.signatures import Demands
@@ -46,13 +46,17 @@ class Beside:
         self._companions: dict[str, bytes] = {}
         """Signatures and keys of repositories inside the tree."""
         self._lagging: Generation | None = None
+        self._hidden_files: dict[str, RemoteFile] = {}
+        """What is published of folders that could not be listed."""
+        self._held: list[RemoteFile] = []
+        """What is published of trees whose .treeinfo cannot be read any more."""
         self._warnings: list[str] = []
 
     @property
     def warnings(self) -> list[str]:
         """What is to be told of, with an end."""
         told = [*self._crawl.warnings, *self._tree.warnings, *self._extras.warnings, *self._warnings]
-        more = len(told) - MAX_WARNINGS
+        more = self._crawl.untold + max(0, len(told) - MAX_WARNINGS)
         return told[:MAX_WARNINGS] + ([f"and {more} more warnings"] if more > 0 else [])
 
     def look(self, snapshot: Snapshot, published: Generation | None) -> None:
@@ -63,39 +67,87 @@ class Beside:
         """
         self._extras.begin(snapshot.base, "" if snapshot.plain else snapshot.sha256)
         self._crawl, self._tree, self._warnings, self._named = Crawl(), Tree(), [], []
+        self._hidden_files, self._held = {}, []
         self._lagging = published if snapshot.lagging else None
         if snapshot.lagging:
             return
         if self._repo.tree == "all":
             self._crawl = crawl(self._upstream, snapshot.base, self._choice, self._width)
+            self._extras.believe(self._crawl.files)
+            self._keep_unread(published)
         if self._repo.tree:
-            snapshot.documents = self._read_documents()
+            snapshot.documents = self._read_documents(published)
         self._named, strays = expand(self._upstream, snapshot.base, self._repo.extras)
         self._warnings += [f"extras: upstream has nothing called {name}" for name in strays]
 
-    def _read_documents(self) -> dict[str, bytes]:
+    def _keep_unread(self, published: Generation | None) -> None:
+        """Take what is published of folders that could not be listed: what is in them now is not known."""
+        unread = self._crawl.unread
+        kept = [file for file in _published(published) if self._crawl.hiding(file.path)] if unread else []
+        # What metadata promises comes with the metadata, which nobody promises itself.
+        self._hidden_files = {file.path: file for file in kept if file.kind is Kind.EXTRA}
+        self._extras.keep(self._hidden_files.values())
+        here = {folder for file in kept for folder in self._crawl.hiding(file.path)}
+        for folder, cause in sorted(unread.items()):
+            what = "is kept as it was" if folder in here else "is left out"
+            self._crawl.warn(f"{folder}/ {what}, and what is in it: {cause}")
+
+    def _read(self, paths: Iterable[str], published: Generation | None) -> dict[str, bytes]:
+        """Read small files; those of folders that could not be listed as they are published."""
+        paths = set(paths)
+        kept = {path for path in paths if path in self._hidden_files}
+        found = {path: data for path in kept if published and (data := published.read(path)) is not None}
+        return found | self._extras.read(paths - found.keys())
+
+    def _read_documents(self, published: Generation | None) -> dict[str, bytes]:
         """Read what promises files, and then the repositories that .treeinfo names."""
+        found = self._find_documents(published)
+        for path in sorted(self._extras.absent & self._extras.remembered):
+            if is_document(path):
+                self._tree.warnings.append(f"{path}: upstream has it no longer, and what only it promised goes with it")
+        return found
+
+    def _find_documents(self, published: Generation | None) -> dict[str, bytes]:
         listed = {path for path in self._crawl.files if is_document(path)}
-        found = self._extras.read({TREEINFO_HREFS[0], EXTRA_FILES_HREF, MEDIA[0], *self._hidden(), *listed})
+        listed |= {path for path in self._hidden_files if is_document(path)}
+        found = self._read({TREEINFO_HREFS[0], EXTRA_FILES_HREF, MEDIA[0], *self._hidden(), *listed}, published)
         if MEDIA[0] in found:
             self._extras.read(MEDIA[1:])
         found = {path: data for path, data in found.items() if is_document(path)}
         if TREEINFO_HREFS[0] not in found and TREEINFO_HREFS[1] not in found:
-            found |= self._extras.read(TREEINFO_HREFS[1:])
+            found |= self._read(TREEINFO_HREFS[1:], published)
         if self._repo.tree is True and not found.keys() & set(TREEINFO_HREFS):
             raise RepodataError("upstream has no .treeinfo, and `tree: true` asks for one")
         for path, data in sorted(found.items()):
             if not path.endswith(REPOMD_HREF):
                 self._tree.add(path, data, strict=self._repo.strict_tree)
+                self._hold(path, data, published)
         nested = {f"{folder}/{REPOMD_HREF}" for folder in self._tree.folders if not self._choice.leaves_out(folder)}
-        found |= self._extras.read(nested - found.keys())
+        found |= self._read(nested - found.keys(), published)
         for path in sorted(nested - found.keys()):
             if self._repo.strict_tree:
                 raise RepodataError("upstream does not have a repository that .treeinfo names", href=path)
             self._tree.warnings.append(f"{path}: .treeinfo names this repository, and upstream does not have it")
         inside = [path.removesuffix(REPOMD_HREF) for path in found if path.endswith(f"/{REPOMD_HREF}")]
-        self._companions = self._extras.read({prefix + name for prefix in inside for name in INDEX_FILES[1:]})
+        self._companions = self._read({prefix + name for prefix in inside for name in INDEX_FILES[1:]}, published)
         return found
+
+    def _hold(self, path: str, data: bytes, published: Generation | None) -> None:
+        """Keep the files of a published tree whose .treeinfo cannot be read any more; tell of one without any."""
+        if path not in self._extras.remembered or path.endswith(EXTRA_FILES_HREF):
+            return
+        try:
+            info = parse_treeinfo(data)
+        except UpstreamError:
+            prefix = path.rpartition("/")[0]
+            files = [file for file in _published(published) if file.kind is Kind.TREE]
+            held = [file for file in files if not prefix or file.path.startswith(f"{prefix}/")]
+            self._held += held
+            if held:
+                self._tree.warnings.append(f"{path}: the {len(held)} files of its tree are kept as they were")
+            return
+        if not info.files and not info.repositories:
+            self._tree.warnings.append(f"{path}: names no file, and what it promised before goes")
 
     def _hidden(self) -> set[str]:
         """Return where a tree may have hidden files: listings do not show them."""
@@ -149,26 +201,31 @@ class Beside:
             MirrorError: One cannot be had.
         """
         if self._lagging is not None:
-            entries = (entry for entry in self._lagging.entries() if entry.retired is None and entry.promised)
-            published = [RemoteFile(it.path, it.promised, it.size, it.kind) for it in entries if it.promised]
-            add_unpromised(files, (file for file in published if file.kind is not Kind.INDEX))
+            add_unpromised(files, _published(self._lagging))
             return
         for path, file in self._tree.files.items():
             other = files.get(path)
             if other and other.checksum != file.checksum and other.checksum.algorithm == file.checksum.algorithm:
                 self._tree.warnings.append(f"{path}: .treeinfo promises another file than the metadata does")
         clashes = add_unpromised(files, self._tree.files.values())
+        clashes += add_unpromised(files, self._held)
         self._ask(files)
         self._extras.bring()
         clashes += add_unpromised(files, self._extras.files.values())
         self._warnings += [f"{path} is left out: it would be a file and a folder at once" for path in clashes]
         absent = sorted(self._extras.absent & (self._tree.bare | self._crawl.files))
         self._warnings += [f"{path} is left out: upstream names it and does not have it" for path in absent]
+        self._tell_absent()
+        if self._crawl.files and not files:
+            raise GuardError(f"upstream lists {len(self._crawl.files)} files, and gives none of them")
 
     def _ask(self, promised: Container[str]) -> None:
         """Ask for everything that nobody promises."""
         named = itertools.chain(self._crawl.files, self._tree.bare, self._named)
         self._extras.ask(path for path in named if path not in promised)
+        self._tell_absent()
+
+    def _tell_absent(self) -> None:
         gone = [f"extras: upstream has no {name}" for name in self._named if name in self._extras.absent]
         self._warnings += [warning for warning in gone if warning not in self._warnings]
 
@@ -176,3 +233,10 @@ class Beside:
         """Keep what is known of the files for the next run."""
         if self._lagging is None:
             self._extras.remember()
+
+
+def _published(generation: Generation | None) -> Iterator[RemoteFile]:
+    """Yield what a generation publishes, but repomd.xml and what is only there for its grace."""
+    for entry in generation.entries() if generation else ():
+        if entry.retired is None and entry.promised and entry.kind is not Kind.INDEX:
+            yield RemoteFile(entry.path, entry.promised, entry.size, entry.kind)

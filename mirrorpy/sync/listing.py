@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import FetchError, MirrorError, RepodataError, UpstreamError
+from mirrorpy.errors import FetchError, MirrorError, NotFound, RepodataError, UpstreamError, redact
 from mirrorpy.rpmmd.href import INDEX_FILES, check_href
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.sync.parallel import unordered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from mirrorpy.rpmmd.listing import Listed
+    from mirrorpy.rpmmd.listing import Listing
     from mirrorpy.upstream import Upstream
 
 MAX_LEVELS = 32
 MAX_FOLDERS = 100_000
 MAX_FILES = 1_000_000
+"""Entries, wanted or not."""
+MAX_WARNINGS = 100
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -69,7 +72,26 @@ class Crawl:
     """Paths of wanted files."""
     folders: set[str] = field(default_factory=set)
     """Paths of folders that were looked into; the base is not among them."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Folders that are there and could not be listed, and why: what is in them is not known."""
     warnings: list[str] = field(default_factory=list)
+    """The first of them."""
+    untold: int = 0
+    """How many more there are."""
+    entries: int = 0
+    """How many were listed, wanted or not."""
+
+    def warn(self, text: str) -> None:
+        """Take one more warning."""
+        if len(self.warnings) < MAX_WARNINGS:
+            self.warnings.append(text)
+        else:
+            self.untold += 1
+
+    def hiding(self, path: str) -> set[str]:
+        """Return the folders above a file that could not be listed."""
+        parts = path.split("/")[:-1]
+        return {"/".join(parts[:count]) for count in range(1, len(parts) + 1)} & self.unread.keys()
 
 
 def crawl(upstream: Upstream, base: str, choice: Choice, width: int) -> Crawl:
@@ -80,42 +102,60 @@ def crawl(upstream: Upstream, base: str, choice: Choice, width: int) -> Crawl:
         RepodataError: The base itself shows no listing, or there is more below it than anything real has.
     """
     found = Crawl()
-    above: dict[str, tuple[frozenset[Listed], ...]] = {"": ()}
-    """The listings of the folders above each folder of a level: a link to one of them shows the same again."""
-
-    def look(folder: str) -> tuple[str, list[Listed] | MirrorError]:
-        try:
-            return folder, upstream.persist(lambda mirror: upstream.listing(mirror, folder), [base])
-        except (FetchError, UpstreamError) as error:
-            if not folder or (isinstance(error, FetchError) and error.retryable):
-                error.href = error.href or folder or None
-                raise
-            return folder, error
-
+    above: dict[str, tuple[int, ...]] = {"": ()}
+    """Hashes of the listings above each folder of a level: a link to a folder above shows the same again."""
+    look = functools.partial(_look, upstream, base)
     while above:
-        below: dict[str, tuple[frozenset[Listed], ...]] = {}
+        below: dict[str, tuple[int, ...]] = {}
         for folder, listed in unordered(sorted(above), look, max(1, min(width, len(above)))):
+            if listed is None:
+                found.folders.discard(folder)
+                continue
             if isinstance(listed, MirrorError):
-                found.warnings.append(f"{folder}/ is left out, and what is in it: {listed.cause}")
+                found.unread[folder] = listed.cause
                 continue
-            shown = frozenset(listed)
-            if len(shown) > 1 and shown in above[folder]:
-                found.warnings.append(f"{folder}/ is left out: it shows what a folder above it does, as a link to it")
+            shown = hash(frozenset(listed))
+            if len(listed) > 1 and shown in above[folder]:
+                found.warn(f"{folder}/ is left out: it shows what a folder above it does, as a link to it")
                 continue
-            for path in _take(folder, listed, choice, found):
-                below[path] = (*above[folder], shown)
-        found.folders.update(below)
-        if len(found.folders) > MAX_FOLDERS or len(found.files) > MAX_FILES:
-            raise RepodataError(f"there are more than {MAX_FOLDERS} folders or {MAX_FILES} files below it", url=base)
+            below |= dict.fromkeys(_take(folder, listed, choice, found), (*above[folder], shown))
+            if len(found.folders) > MAX_FOLDERS or found.entries > MAX_FILES:
+                more = f"there are more than {MAX_FOLDERS} folders or {MAX_FILES} entries below it"
+                raise RepodataError(more, url=redact(base))
         deep = {path for path in below if path.count("/") >= MAX_LEVELS}
-        found.warnings += [f"{path}/ is left out: it is {MAX_LEVELS} folders deep" for path in sorted(deep)[:1]]
+        for path in sorted(deep)[:1]:
+            found.warn(f"{path}/ is left out: it is {MAX_LEVELS} folders deep")
         above = {path: chain for path, chain in below.items() if path not in deep}
     return found
 
 
-def _take(folder: str, listed: Iterable[Listed], choice: Choice, found: Crawl) -> list[str]:
+def _look(upstream: Upstream, base: str, folder: str) -> tuple[str, Listing | MirrorError | None]:
+    """Read a folder's listing; None if it went meanwhile, which the folder above has to show too."""
+
+    def read(path: str) -> Listing:
+        return upstream.persist(lambda mirror: upstream.listing(mirror, path), [base])
+
+    try:
+        return folder, read(folder)
+    except (FetchError, UpstreamError) as error:
+        if not folder or (isinstance(error, FetchError) and error.retryable):
+            error.href = error.href or folder or None
+            raise
+        failure = error
+    if isinstance(failure, NotFound):
+        parent, _, name = folder.rpartition("/")
+        if not any(entry.folder and entry.name == name for entry in read(parent)):
+            return folder, None
+    return folder, failure
+
+
+def _take(folder: str, listed: Listing, choice: Choice, found: Crawl) -> list[str]:
     """Sort one folder's entries; return the folders."""
+    found.entries += len(listed)
     folders = []
+    if listed.unusable:
+        number, first = listed.unusable, listed.first_unusable
+        found.warn(f"{folder or '.'}/ lists {number} names that no file here can have, and they are left out: {first}")
     for entry in listed:
         path = f"{folder}/{entry.name}" if folder else entry.name
         if path in INDEX_FILES or choice.leaves_out(path):
@@ -123,10 +163,11 @@ def _take(folder: str, listed: Iterable[Listed], choice: Choice, found: Crawl) -
         try:
             check_href(f"{path}/any" if entry.folder else path, Kind.EXTRA)
         except UpstreamError as error:
-            found.warnings.append(f"{error.message} (and is left out)")
+            found.warn(f"{error.message} (and is left out)")
             continue
         if entry.folder:
             folders.append(path)
+            found.folders.add(path)
         elif choice.takes(path):
             found.files.add(path)
     return folders
@@ -139,9 +180,9 @@ def expand(upstream: Upstream, base: str, names: Sequence[str]) -> tuple[list[st
         FetchError: A listing cannot be had.
         RepodataError: What is there is none.
     """
-    listings: dict[str, list[Listed]] = {}
+    listings: dict[str, Listing] = {}
 
-    def children(folder: str) -> list[Listed]:
+    def children(folder: str) -> Listing:
         if folder not in listings:
             listings[folder] = upstream.persist(lambda mirror: upstream.listing(mirror, folder), [base])
         return listings[folder]

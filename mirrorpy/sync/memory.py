@@ -82,7 +82,8 @@ def remember_publication(
     state.path, state.generation, state.trust = repo.path, generation.name, trust
     # A delta RPM that upstream lists and does not have is not asked for again: clients do without.
     lacking = {path for path in shortfall.missing if not path.endswith(".drpm")}
-    state.missing, state.forgone = sorted(lacking - shortfall.forgone), sorted(shortfall.forgone)
+    state.missing = sorted(lacking - shortfall.forgone.keys())
+    state.forgone = dict(sorted(shortfall.forgone.items()))
 
 
 def remember_run(path: str, state: RepoState, report: RepoReport, now: float) -> None:

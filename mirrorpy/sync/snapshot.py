@@ -25,7 +25,7 @@ from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Repomd
 from mirrorpy.rpmmd.primary import PrimaryCount, iter_primary
 from mirrorpy.rpmmd.repomd import parse_repomd
-from mirrorpy.sync.tree import placed
+from mirrorpy.sync.tree import placed, read_nested
 from mirrorpy.upstream.transfer import parse_date
 from mirrorpy.upstream.upstream import SIGNATURE_CAP
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from mirrorpy.rpmmd.model import Record, RemoteFile
+    from mirrorpy.store.generation import Generation
     from mirrorpy.upstream import Document, Upstream
 
 CLOCK_SLACK = 86400
@@ -271,12 +272,54 @@ def tree_files(
 ) -> Iterator[RemoteFile]:
     """Yield everything that a snapshot's repositories promise, by its path in the whole tree.
 
+    A repository and one inside it may promise a file with two algorithms; the outer one's holds.
+
     Raises:
         UpstreamError: Metadata is malformed.
     """
-    if not snapshot.plain:
-        yield from promised_files(snapshot.repomd, open_record, warnings)
+    outer: dict[str, str] = {}
+    for file in () if snapshot.plain else promised_files(snapshot.repomd, open_record, warnings):
+        if snapshot.nested:
+            outer[file.path] = file.checksum.algorithm
+        yield file
     for prefix, repomd in snapshot.nested.items():
         records = {record.file for record in repomd.records}
-        for file in promised_files(repomd, open_record, warnings):
-            yield file if file in records else placed(file, prefix)
+        for found in promised_files(repomd, open_record, warnings):
+            file = found if found in records else placed(found, prefix)
+            if outer.setdefault(file.path, file.checksum.algorithm) == file.checksum.algorithm:
+                yield file
+
+
+def doubt_nested(
+    snapshot: Snapshot, published: Generation | None, now: float, *, lenient: bool, allow_rollback: bool
+) -> Iterator[str]:
+    """Compare the repositories inside with the published ones; yield what is wrong with one, where that is let pass.
+
+    A malformed one promises nothing then: its files are mirrored as they are.
+
+    Raises:
+        UpstreamError: One is malformed, or older than what is published of it.
+    """
+    for path in sorted(path for path in snapshot.documents if path.endswith(f"/{REPOMD_HREF}")):
+        try:
+            _, repomd = read_nested(path, snapshot.documents[path])
+        except UpstreamError as error:
+            if not lenient:
+                raise
+            del snapshot.documents[path]
+            yield f"{path}: {error.cause}: what it promises is mirrored unproved"
+            continue
+        newest = _published_timestamp(published, path, now)
+        if 0 < repomd.timestamp < newest and not allow_rollback:
+            if not lenient:
+                hint = "run with --allow-rollback if it is meant to be"
+                raise RepodataError("is older than what is published", href=path, hint=hint)
+            yield f"{path}: is older than what was published"
+
+
+def _published_timestamp(published: Generation | None, path: str, now: float) -> int:
+    data = published.read(path) if published else None
+    try:
+        return known_timestamp(parse_repomd(data), now) if data else 0
+    except UpstreamError:
+        return 0

@@ -40,9 +40,9 @@ from mirrorpy.sync.publish import (
 )
 from mirrorpy.sync.records import Records, check_bases, lacking_records, open_check, recover
 from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_followed, tell_planned, tell_retired, tell_unchanged
-from mirrorpy.sync.shortfall import Restart, Shortfall
+from mirrorpy.sync.shortfall import Restart, Shortfall, fill_elsewhere
 from mirrorpy.sync.signed import Signed
-from mirrorpy.sync.snapshot import Snapshot, has_moved, read_indexes, read_snapshot, tree_files
+from mirrorpy.sync.snapshot import Snapshot, doubt_nested, has_moved, read_indexes, read_snapshot, tree_files
 from mirrorpy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class _Sync:
         self.own, self.place = self.layout.repo(self.repo.id), self.layout.place(self.repo.path)
         self.report = RepoReport(id=self.repo.id, path=self.repo.path)
         self.upstream = Upstream(self.repo, self.network)
-        self.shortfall = Shortfall(self.repo, self.upstream, self.report)
+        self.shortfall = Shortfall(self.repo, self.upstream, self.report, self.network.width)
         self.published: Generation | None = None
         self.later: list[Generation] = []
         self.resigned = False
@@ -219,7 +219,12 @@ class _Sync:
         self.pool.trust_unsized = audit.whole
         self._step("looking beside the repository")
         self.beside.look(snapshot, self.published)
-        if self._settled(snapshot, audit) and self.beside.settled(self.published):
+        self._doubt_nested(snapshot)
+        still = snapshot.lagging or self.shortfall.still(self.state.forgone, self.clock())
+        settled = still and self._settled(snapshot, audit) and self.beside.settled(self.published)
+        if settled or snapshot.lagging:
+            self.shortfall.keep(self.state.forgone)
+        if settled:
             self._unchanged(snapshot, audit.packages, audit.files, audit.bytes)
             return
         self._step("reading metadata")
@@ -230,7 +235,9 @@ class _Sync:
             return
         check_space(self.layout, plan.fetch_bytes)
         self._step("downloading")
-        self.shortfall.judge(self.filler.fill(plan.fetch, snapshot.whole), snapshot)
+        outcome = self.filler.fill(plan.fetch, snapshot.whole)
+        fill_elsewhere(self.filler, plan, outcome)
+        self.shortfall.judge(outcome, snapshot)
         self.shortfall.leave_out(plan)
         self._step("checking signatures")
         self.report.warnings += self.signed.check_packages(plan, self.pool, self.own, os.cpu_count() or 1)
@@ -239,6 +246,14 @@ class _Sync:
             self._unchanged(snapshot, plan.packages, len(plan.files), audit.bytes)
             return
         self._publish(plan, snapshot)
+
+    def _doubt_nested(self, snapshot: Snapshot) -> None:
+        # Upstream's one bad repository of a hundred is no reason to stop, unless somebody asked for proof.
+        lenient = self.repo.tree == "all" and not self.repo.strict_tree and self.signed.demands.repomd is None
+        allow_rollback = self.options.allow_rollback
+        self.report.warnings += doubt_nested(
+            snapshot, self.published, self.clock(), lenient=lenient, allow_rollback=allow_rollback
+        )
 
     def _bring_indexes(self, snapshot: Snapshot) -> None:
         """See that repomd.xml's signature is this one's; a published one is published again.

@@ -35,7 +35,7 @@ class Tree:
         try:
             if path.endswith(EXTRA_FILES_HREF):
                 files, warnings = parse_extra_files(data)
-                self._promise(files, prefix)
+                self._promise(files, prefix, warnings)
             else:
                 warnings = self._add_treeinfo(path, prefix, parse_treeinfo(data), strict=strict)
         except UpstreamError as error:
@@ -46,16 +46,16 @@ class Tree:
         self.warnings += [f"{path}: {warning}" for warning in warnings]
 
     def _add_treeinfo(self, path: str, prefix: str, info: Treeinfo, *, strict: bool) -> list[str]:
+        warnings = list(info.warnings)
         files = [RemoteFile(file.href, file.checksum, None, Kind.TREE) for file in info.files if file.checksum]
-        self._promise(files, prefix)
-        bare = [file.href for file in info.files if file.checksum is None]
+        self._promise(files, prefix, warnings)
+        bare = [file.href for file in info.files if file.checksum is None and _fits(prefix + file.href, warnings)]
         self.bare.update(prefix + href for href in bare)
         if bare and strict:
             raise RepodataError(f"has no checksum of {bare[0]}", href=path)
         inside = [name for name in info.repositories if not name.startswith("..")]
-        self.folders.update(prefix + name for name in inside)
+        self.folders.update(prefix + name for name in inside if _fits(prefix + name, warnings))
         outside = [name for name in info.repositories if name.startswith("..")]
-        warnings = list(info.warnings)
         if bare:
             warnings.append(f"has no checksum of {', '.join(bare)}: mirrored as they are")
         if outside:
@@ -63,16 +63,28 @@ class Tree:
             warnings.append(f"names repositories outside the tree: {told}: configure each as a repository of its own")
         return warnings
 
-    def _promise(self, files: list[RemoteFile], prefix: str) -> None:
+    def _promise(self, files: list[RemoteFile], prefix: str, warnings: list[str]) -> None:
         for file in files:
             path = prefix + file.path
-            self.files.setdefault(path, replace(file, href=path))
+            if _fits(path, warnings):
+                self.files.setdefault(path, replace(file, href=path))
+
+
+def _fits(path: str, warnings: list[str]) -> bool:
+    """Tell whether a path is one as of the whole tree too."""
+    try:
+        check_href(path, Kind.TREE)
+    except UnsafeHref as error:
+        warnings.append(f"{path} is left out: {error.cause}")
+        return False
+    return True
 
 
 def is_document(path: str) -> bool:
-    """Tell whether a listed file promises others."""
-    name = path.rpartition("/")[2]
-    return name in (*TREEINFO_HREFS, EXTRA_FILES_HREF) or path.endswith(f"/{INDEX_FILES[0]}")
+    """Tell whether a listed file promises others; what lies beside metadata promises nothing."""
+    *folders, name = path.split("/")
+    beside = name in (*TREEINFO_HREFS, EXTRA_FILES_HREF) and "repodata" not in folders
+    return beside or path.endswith(f"/{INDEX_FILES[0]}")
 
 
 def read_nested(path: str, data: bytes) -> tuple[str, Repomd]:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from mirrorpy.errors import FetchError, MirrorError, UpstreamError, redact
+from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError, redact
 from mirrorpy.rpmmd.mirrors import MirrorList, parse_mirrors
 from mirrorpy.upstream.failover import try_mirrors
 from mirrorpy.upstream.network import Throttle
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mirrorpy.config.model import Repository
-    from mirrorpy.rpmmd.listing import Listed
+    from mirrorpy.rpmmd.listing import Listing
     from mirrorpy.upstream.network import Network
     from mirrorpy.upstream.transfer import Sink
     from mirrorpy.upstream.wire import Fields
@@ -29,6 +29,7 @@ DOCUMENT_CAP = 16 * 1024**2
 SIGNATURE_CAP = 64 * 1024
 
 _HEAD_REFUSED = (400, 403, 405, 501)
+_PAGE_ENDS = (b"</html>", b"</body>", b"</pre>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ class Document:
     last_modified: str | None
     racy: bool
     """Whether it may change again without its validators changing: it is as young as their clock is coarse."""
+    framed: bool = True
+    """Whether the answer said where it ends; if not, it may have been cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,30 +132,41 @@ class Upstream:
             conditions["If-Modified-Since"] = last_modified
         return self._get(file_url(base, href), cap, conditions)
 
-    def listing(self, base: str, href: str) -> list[Listed]:
+    def listing(self, base: str, href: str, *, cap: int | None = None) -> Listing:
         """Read what a mirror shows of one of its folders, in one attempt; the href of the base itself is empty.
 
         Raises:
-            FetchError: It cannot be had.
+            FetchError: It cannot be had, or not to its end.
             RepodataError: What comes is no listing, or has more entries than any folder.
             UpstreamError: It is larger than any listing.
         """
         # Few runs need it: they need not wait for another module of lxml's.
-        from mirrorpy.rpmmd.listing import MAX_LISTING, parse_listing  # noqa: PLC0415
+        from mirrorpy.rpmmd.listing import MAX_LISTING, Listing, parse_listing  # noqa: PLC0415
         from mirrorpy.upstream.folder import list_folder  # noqa: PLC0415
 
         url = file_url(base, f"{href}/" if href else "")
         if url.lower().startswith("file:"):
             self.tally.count_request()
-            return list_folder(url)
-        return parse_listing(self._get(url, MAX_LISTING, {}).data or b"", redact(url))
+            return Listing(list_folder(url))
+        document = self._get(url, cap or MAX_LISTING, {})
+        page = document.data or b""
+        if not document.framed and not page.rstrip().lower().endswith(_PAGE_ENDS):
+            raise FetchError("the listing has no end: it may have been cut", url=redact(url), retryable=True)
+        return parse_listing(page, redact(url))
 
     def probe(
-        self, href: str, location_base: str | None = None, *, quoted: bool = False, mirror: str | None = None
+        self,
+        href: str,
+        location_base: str | None = None,
+        *,
+        quoted: bool = False,
+        mirrors: Sequence[str] | None = None,
+        shown: bool = False,
     ) -> Answer:
         """Ask after a file by HEAD, or by a range of one byte where HEAD is refused; a quoted href is sent as it is.
 
-        Every mirror is asked until one has it, or just the one that is given.
+        Every mirror is asked until one has it, or just those that are given. Of a file that a listing shows, HEAD alone
+        is not believed that it is not there.
 
         Raises:
             NotFound: No mirror has it.
@@ -164,14 +178,14 @@ class Upstream:
             try:
                 answer = self._ask(url, "HEAD", {})
             except FetchError as error:
-                if error.status not in _HEAD_REFUSED:
+                if error.status not in _HEAD_REFUSED and not (shown and isinstance(error, NotFound)):
                     raise
             else:
                 if answer.size is not None:
                     return answer
             return self._ask(url, "GET", {"Range": "bytes=0-0"})
 
-        return self.persist(ask, None if mirror is None else [mirror])
+        return self.persist(ask, mirrors)
 
     def _ask(self, url: str, method: str, headers: dict[str, str]) -> Answer:
         with self._session.open(url, headers, named=self._named, tally=self.tally, method=method) as response:
@@ -236,6 +250,7 @@ class Upstream:
             etag=headers.get("ETag"),
             last_modified=headers.get("Last-Modified"),
             racy=_is_racy(headers),
+            framed=bool(headers.get("Content-Length") or headers.get("Transfer-Encoding")),
         )
 
     def _body(self, chunks: Iterator[bytes], cap: int, url: str) -> bytes:

@@ -75,7 +75,8 @@ def _attempt(
     remembered = _proofs_file(own, demands)
     proofs = read_proofs(remembered)
     try:
-        _examine(Folder(published.folder, ours=True), verdict, settings, watch, demands, _beside(published), proofs)
+        folder, beside = Folder(published.folder, ours=True), _beside(published)
+        _examine(folder, verdict, settings, watch, demands, beside, proofs, tree=bool(repo.tree))
     except LocalError:
         if published_generation(place, own) == published:
             raise
@@ -132,8 +133,13 @@ def _examine(
     demands: Demands,
     beside: list[Entry],
     proofs: dict[str, int],
+    *,
+    tree: bool = True,
 ) -> None:
-    """Look at everything; proofs, when each file was hashed last, are brought up to date."""
+    """Look at everything; proofs, when each file was hashed last, are brought up to date.
+
+    Without tree nothing but repomd.xml counts as a promise, as the sync that published had it.
+    """
     name, now = verdict.id, time.time()
     watch.step(name, "reading metadata")
     verdict.retired = sum(entry.retired is not None for entry in beside)
@@ -142,10 +148,10 @@ def _examine(
     inside = [
         entry.path.removesuffix(f"/{REPOMD_HREF}")
         for entry in beside
-        if entry.path.endswith(f"/{REPOMD_HREF}") and entry.retired is None
+        if tree and entry.path.endswith(f"/{REPOMD_HREF}") and entry.retired is None
     ]
     files = itertools.chain(
-        iter_promised(folder, promises, verdict, plain=plain, inside=inside), _files_beside(beside, promises)
+        iter_promised(folder, promises, verdict, plain=plain, inside=inside, tree=tree), _files_beside(beside, promises)
     )
     jobs = _jobs(files, promises, proofs, settings, now, watch=lambda size: watch.expect(name, 1, size))
     watch.step(name, "looking at files" if settings.quick else "hashing")

@@ -18,7 +18,7 @@ from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind, Repomd
 from mirrorpy.rpmmd.primary import PrimaryCount, iter_listed
 from mirrorpy.rpmmd.repomd import parse_repomd
-from mirrorpy.sync.tree import placed
+from mirrorpy.sync.tree import Tree, placed
 from mirrorpy.verify.report import Finding, FindingKind
 from mirrorpy.verify.tree import iter_nested, read_tree
 
@@ -64,23 +64,30 @@ def read_promises(source: Source, verdict: Verdict) -> Promises:
 
 
 def iter_promised(
-    source: Source, promises: Promises, verdict: Verdict, *, plain: bool = False, inside: Iterable[str] = ()
+    source: Source,
+    promises: Promises,
+    verdict: Verdict,
+    *,
+    plain: bool = False,
+    inside: Iterable[str] = (),
+    tree: bool = True,
 ) -> Iterator[RemoteFile]:
     """Read repomd.xml and what it lists, and yield each file once as soon as it is known; faults become findings.
 
     What else is known of a file stands in promises before it is yielded. A plain folder needs no repomd.xml. inside are
-    folders of repositories besides those that .treeinfo names.
+    folders of repositories besides those that .treeinfo names; a malformed one was published as it is, with a warning.
+    Without tree .treeinfo is a file like any other.
     """
     repomd = Repomd(None, ()) if plain else _read_repomd(source, verdict)
     if repomd is None:
         return
     promises.complete = True
     yield from _read_repository(source, repomd, "", promises, verdict)
-    tree, promises.documents = read_tree(source, verdict)
-    for prefix, nested in iter_nested(source, tree.folders | set(inside), verdict):
+    found, promises.documents = read_tree(source, verdict) if tree else (Tree(), set())
+    for prefix, nested in iter_nested(source, found.folders, set(inside), verdict):
         promises.nested.add(prefix)
         yield from _read_repository(source, nested, prefix, promises, verdict)
-    for path, file in tree.files.items():
+    for path, file in found.files.items():
         if path not in promises.files and _promise(promises, file, verdict):
             yield file
     try:
@@ -96,7 +103,7 @@ def _read_repository(
     for record in repomd.records:
         if record not in listing:
             promises.others[record.file.path] = record
-        if _promise(promises, record.file, verdict):
+        if _promise(promises, record.file, verdict, inside=bool(prefix)):
             yield record.file
     for record in listing:
         yield from _read_record(source, record, prefix, promises, verdict)
@@ -177,15 +184,18 @@ def _take(
             continue
         if nevra is not None:
             promises.nevras.setdefault(file.path, nevra)
-        if _promise(promises, file, verdict):
+        if _promise(promises, file, verdict, inside=bool(prefix)):
             verdict.packages += file.kind is Kind.PACKAGE
             yield file
 
 
-def _promise(promises: Promises, file: RemoteFile, verdict: Verdict) -> bool:
-    """Take a promise; tell whether it is the first for its path. The same again is none, another is a finding."""
+def _promise(promises: Promises, file: RemoteFile, verdict: Verdict, *, inside: bool = False) -> bool:
+    """Take a promise; tell whether it is the first for its path. The same again is none, another is a finding.
+
+    A repository inside another may promise a file with an algorithm of its own; then both are to be proved.
+    """
     other = promises.files.setdefault(file.path, file)
-    if other is file:
+    if other is file or (inside and other.checksum.algorithm != file.checksum.algorithm):
         return True
     why = conflict(other, file)
     if why is not None:

@@ -12,7 +12,7 @@ from mirrorpy.sync.tree import Tree, read_nested
 from mirrorpy.verify.report import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from mirrorpy.rpmmd.model import Repomd
     from mirrorpy.verify.promises import Source
@@ -33,9 +33,12 @@ def read_tree(source: Source, verdict: Verdict) -> tuple[Tree, set[str]]:
     return tree, found
 
 
-def iter_nested(source: Source, folders: Iterable[str], verdict: Verdict) -> Iterator[tuple[str, Repomd]]:
-    """Yield the folder of each repository inside, with a slash, and its records as of the whole tree."""
-    for folder in sorted(folders):
+def iter_nested(source: Source, named: set[str], listed: set[str], verdict: Verdict) -> Iterator[tuple[str, Repomd]]:
+    """Yield the folder of each repository inside, with a slash, and its records as of the whole tree.
+
+    listed ones were published as files: a malformed one was malformed then, and is whole or not by its checksum.
+    """
+    for folder in sorted(named | listed):
         path = f"{folder}/{REPOMD_HREF}"
         data = source.read_index(path)
         if data is None:
@@ -44,4 +47,7 @@ def iter_nested(source: Source, folders: Iterable[str], verdict: Verdict) -> Ite
         try:
             yield read_nested(path, data)
         except UpstreamError as error:
-            verdict.findings.append(Finding.of(error, path))
+            if folder not in listed:
+                verdict.findings.append(Finding.of(error, path))
+            else:
+                verdict.warnings.append(f"{path}: {error.cause}: what it promises is not proved")

@@ -110,8 +110,8 @@ def test_fault_111_full(world: World, disk: Disk) -> None:
 @fault(111, "something else fills the disk while packages are downloaded", "6; what has come is kept for the next run")
 def test_fault_111_full_in_the_middle(world: World, disk: Disk) -> None:
     add_big(world, 500_000)
-    world.server.when(f"base/{BIG[0]}", disk.fill)
-    stays(world, BIG[1], "No space left on device", "make room", args=("base",))
+    world.server.when(f"base/{BIG[1]}", disk.fill)
+    stays(world, "Packages/big", "No space left on device", "make room", args=("base",))
     succeeds_with_room(world, disk, f"base/{BIG[0]}")
 
 

@@ -1,12 +1,13 @@
 """Files beside a repository that nobody promises: by name or by glob, revalidated, and kept by what they are."""
 
 import os
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from mirrorpy.sync.report import Options
-from tests.simulator import REPOMD, Repo, Simulator, after, cut, status, with_headers, wrong
+from tests.simulator import REPOMD, Fault, Repo, Simulator, after, cut, status, with_headers, wrong
 from tests.sync.listings import show
 from tests.sync.mirror import Mirror, configured, flip
 
@@ -230,3 +231,62 @@ def test_what_metadata_promises_is_its(mirror: Mirror, repo: Repo) -> None:
 def test_extras_count_as_a_change_of_the_configuration(repo: Repo) -> None:
     one, other = configured(repo), configured(repo, extras=(EULA,))
     assert one.fingerprint != other.fingerprint
+
+
+PAGE = b"<!DOCTYPE html><html>no such file</html>"
+
+
+def test_a_file_that_one_mirror_lacks(mirror: Mirror, repo: Repo, simulator: Simulator) -> None:
+    mirror.updates(repo, extras=(EULA,))
+    other = simulator.mirror(repo, "https://other.test/repo/")
+    other.drop(EULA)
+    mirror.stays(other, repo, extras=(EULA,))
+    repo.fail(EULA, status(403), always=True)
+    assert "is not brought up to date" in mirror.stays(other, repo, extras=(EULA,)).warnings[0]
+    repo.fail(EULA, status(404), always=True)
+    mirror.updates(other, repo, extras=(EULA,))
+    assert mirror.tree() == repo.tree()
+
+
+def test_a_page_in_place_of_a_published_file(mirror: Mirror, repo: Repo) -> None:
+    mirror.updates(repo, extras=(EULA,))
+    repo.fail(EULA, wrong(PAGE, Content_Type="text/html"), always=True)
+    report = mirror.stays(repo, extras=(EULA,))
+    assert report.warnings == ["EULA is not brought up to date: is a page in place of the file"]
+
+
+def on_get(href: str, fault: Fault) -> Callable[[httpx.Request], Fault | None]:
+    """Let a file's download fail, and no question about it."""
+    return lambda request: fault if request.method == "GET" and request.url.path.endswith(href) else None
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (wrong(PAGE, Content_Type="text/html"), "is a page in place of the file"),
+        (wrong(b"not this"), "came with 8 bytes, and should have 10"),
+        (status(403), "HTTP 403 Forbidden"),
+    ],
+    ids=["page", "size", "forbidden"],
+)
+def test_a_download_that_is_not_the_file(mirror: Mirror, repo: Repo, fault: Fault, told: str) -> None:
+    """It is left out, or stays as it is; the others come."""
+    repo.simulator.weather = on_get(KEY, fault)
+    report = mirror.updates(repo, extras=(EULA, KEY))
+    assert report.warnings == [f"{KEY} is left out: {told}"]
+    assert mirror.tree() == repo.tree() | {EULA: b"eula 1"}
+    repo.simulator.weather = lambda _request: None
+    mirror.updates(repo, extras=(EULA, KEY))
+    repo.put(KEY, b"----- NEW ")
+    repo.simulator.now += 60
+    repo.simulator.weather = on_get(KEY, fault)
+    report = mirror.sync(repo, extras=(EULA, KEY))
+    assert report.warnings == [f"{KEY} is not brought up to date: {told}"]
+    assert mirror.tree()[KEY] == b"-----BEGIN"
+
+
+def test_an_absurd_size_is_upstreams(mirror: Mirror, repo: Repo) -> None:
+    repo.fail(KEY, with_headers(Content_Length="9" * 18), always=True)
+    report = mirror.updates(repo, extras=(EULA, KEY))
+    assert "RPM-GPG-KEY-test is left out: is said to have" in report.warnings[0]
+    assert mirror.tree() == repo.tree() | {EULA: b"eula 1"}

@@ -127,14 +127,15 @@ def test_a_tree_that_is_demanded(mirror: Mirror, repo: Repo) -> None:
     ids=["wrong", "not there"],
 )
 def test_an_image_that_upstream_has_not_as_promised(mirror: Mirror, repo: Repo, change, told: str) -> None:  # type: ignore[no-untyped-def]
-    """It is published without, with a warning, and not asked for again until something changes."""
+    """It is published without, with a warning; then it is only asked whether it changed, after once more."""
     change(repo)
     report = mirror.updates(repo, tree="auto")
     assert [warning for warning in report.warnings if KERNEL in warning and told in warning]
     assert mirror.tree() == whole(repo, TREEINFO, INITRD)
+    mirror.stays(repo, tree="auto")
     repo.asked()
     mirror.stays(repo, tree="auto")
-    assert repo.asked() == [REPOMD, TREEINFO]
+    assert repo.asked() == [REPOMD, TREEINFO, KERNEL]
     repo.put(KERNEL, b"kernel 1")
     repo.publish()
     mirror.updates(repo, tree="auto")
@@ -300,3 +301,39 @@ def test_a_lagging_mirror_leaves_the_tree(mirror: Mirror, repo: Repo, simulator:
     mirror.replace(KERNEL, b"").unlink()
     mirror.updates(old, tree="auto")
     assert mirror.tree().items() >= whole(repo, TREEINFO, KERNEL, INITRD).items()
+
+
+def test_a_page_in_place_of_a_published_treeinfo(mirror: Mirror, repo: Repo) -> None:
+    mirror.updates(repo, tree="auto")
+    repo.fail(TREEINFO, wrong(PAGE), always=True)
+    assert "is a page in place of the file" in mirror.fails(3, repo, tree="auto")
+    other = repo.simulator.mirror(repo, "https://up2.test/repo/")
+    mirror.stays(repo, other, tree="auto")
+
+
+def test_a_published_treeinfo_that_one_mirror_lacks(mirror: Mirror, repo: Repo) -> None:
+    mirror.updates(repo, tree="auto")
+    other = repo.simulator.mirror(repo, "https://up2.test/repo/")
+    other.drop(TREEINFO)
+    mirror.stays(other, repo, tree="auto")
+    repo.fail(TREEINFO, status(503), always=True)
+    assert "503" in mirror.fails(3, other, repo, tree="auto", retries=0)
+    repo.fail(TREEINFO, status(404), always=True)
+    report = mirror.updates(other, repo, tree="auto")
+    assert report.warnings == [f"{TREEINFO}: upstream has it no longer, and what only it promised goes with it"]
+    assert KERNEL not in mirror.tree()
+
+
+def test_a_published_tree_whose_treeinfo_breaks(mirror: Mirror, repo: Repo) -> None:
+    """Its files stay, run after run; one that can be read and names nothing takes them along."""
+    mirror.updates(repo, tree="auto")
+    repo.put(TREEINFO, b"")
+    report = mirror.updates(repo, tree="auto")
+    assert f"{TREEINFO}: the 2 files of its tree are kept as they were" in report.warnings
+    repo.add("zsh")
+    repo.publish()
+    mirror.updates(repo, tree="auto")
+    assert mirror.tree().items() >= whole(repo, TREEINFO, KERNEL, INITRD).items()
+    repo.put(TREEINFO, b"[general]\nname = x\n")
+    assert "names no file" in mirror.updates(repo, tree="auto").warnings[-1]
+    assert KERNEL not in mirror.tree()

@@ -4,10 +4,11 @@ import itertools
 
 import pytest
 
+from mirrorpy.sync import extras
 from mirrorpy.sync import listing as crawling
 from mirrorpy.sync.listing import Choice
 from mirrorpy.sync.report import Options
-from tests.simulator import REPOMD, Repo, Simulator, digest, status, with_headers, wrong
+from tests.simulator import REPOMD, Fault, Repo, Simulator, after, cut, digest, status, with_headers, wrong
 from tests.sync.listings import page, show
 from tests.sync.mirror import HOUR, Mirror, flip
 from tests.sync.test_tree import KERNEL, TREEINFO, plant
@@ -275,3 +276,105 @@ def test_a_dry_run(mirror: Mirror, top: Repo) -> None:
     report = mirror.sync(top, tree="all", options=Options(dry_run=True))
     assert report.error is None
     assert report.downloaded.files == len({digest(data) for data in everything(top).values()})
+
+
+NO_LISTING = [status(403), status(404), wrong(b"<html><title>Welcome</title></html>")]
+
+
+@pytest.mark.parametrize("fault", NO_LISTING, ids=["403", "404", "page"])
+@pytest.mark.parametrize("folder", ["5.0", "5.0/isos", "5.0/os", "5.0/os/repodata", "5.0/os/images"])
+def test_a_folder_that_cannot_be_listed_any_more_is_kept(mirror: Mirror, top: Repo, fault: Fault, folder: str) -> None:
+    """With all that its metadata promises, and what is known of its files; the rest goes on."""
+    mirror.updates(top, tree="all")
+    before = mirror.tree()
+    top.fail(f"{folder}/", fault, always=True)
+    report = mirror.stays(top, tree="all")
+    assert [told for told in report.warnings if told.startswith(f"{folder}/ is kept as it was")]
+    top.put("RPM-GPG-KEY", b"another key")
+    top.simulator.now += 60
+    mirror.updates(top, tree="all")
+    assert mirror.tree() == before | {"RPM-GPG-KEY": b"another key"}
+    top.fail(f"{folder}/", with_headers(), always=True)
+    top.asked()
+    mirror.stays(top, tree="all")
+    assert not [seen for seen in top.simulator.requests if seen.method == "GET" and seen.url.endswith(".iso")]
+
+
+def test_a_folder_that_goes_while_listings_are_read_is_gone(mirror: Mirror, top: Repo) -> None:
+    mirror.updates(top, tree="all")
+    kept = {name for name in top.read("5.0/").decode().split('"') if name in ("os/", "updates/")}
+
+    def remove() -> None:
+        top.put("5.0/", page(sorted(kept)))
+        for href in [href for href in top.hrefs() if href.startswith("5.0/isos/")]:
+            top.drop(href)
+
+    top.fail("5.0/", after(remove))
+    assert mirror.updates(top, tree="all").warnings == []
+    assert mirror.tree() == everything(top)
+
+
+def test_bounds_hold_within_a_level(simulator: Simulator, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is excluded counts; a hostile level is not read to its end."""
+    monkeypatch.setattr(crawling, "MAX_FILES", 500)
+    top = simulator.repository("https://up.test/pub/")
+    top.put("", page([f"d{number}/" for number in range(300)]))
+    for number in range(300):
+        top.put(f"d{number}/", page([f"{number}-{file}.iso" for file in range(100)]))
+    assert "more than" in mirror.fails(4, top, tree="all", exclude=("*.iso",))
+    assert len(top.asked()) < 100
+
+
+def test_warnings_are_bounded(mirror: Mirror, top: Repo) -> None:
+    names = [f"{number}/" for number in range(150)]
+    top.put("", page([*names, "RPM-GPG-KEY"]))
+    warnings = mirror.updates(top, tree="all").warnings
+    assert (len(warnings), warnings[-1]) == (101, "and 50 more warnings")
+
+
+def test_documents_have_a_budget(mirror: Mirror, top: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "READ_CAP", 1000)
+    assert "more than 1000 bytes" in mirror.fails(4, top, tree="all")
+
+
+def test_a_signature_inside_is_small(mirror: Mirror, top: Repo) -> None:
+    top.put(f"5.0/os/{REPOMD}.asc", b"-" * 70_000)
+    assert "larger than" in mirror.fails(4, top, tree="all")
+
+
+def test_a_cut_listing_deletes_nothing(mirror: Mirror, top: Repo) -> None:
+    """An answer without a length, as of HTTP/1.0, ends as a page does."""
+    mirror.updates(top, tree="all")
+    top.fail("", cut(len(top.read("")) - 60, Content_Length=None), always=True)
+    assert "no end" in mirror.fails(3, top, tree="all", retries=0)
+    top.fail("", with_headers(Content_Length=None), always=True)
+    mirror.stays(top, tree="all")
+
+
+def test_pages_of_any_name_that_are_listed(mirror: Mirror, top: Repo) -> None:
+    for name in ("EULA.html.de", "README.HTML", "notes"):
+        top.put(name, b"<html>text</html>")
+        top.fail(name, with_headers(Content_Type="text/html"), always=True)
+    top.simulator.now += 60
+    show(top)
+    mirror.updates(top, tree="all")
+    assert mirror.tree() == everything(top)
+
+
+def test_a_server_that_denies_by_head_what_it_lists(mirror: Mirror, top: Repo) -> None:
+    top.simulator.weather = lambda request: status(404) if request.method == "HEAD" else None
+    assert mirror.updates(top, tree="all").warnings == []
+    assert mirror.tree() == everything(top)
+
+
+def test_a_folder_of_which_nothing_can_be_had(mirror: Mirror, simulator: Simulator) -> None:
+    top = simulator.repository("https://up.test/pub/")
+    top.put("", page(["a", "b"]))
+    assert "gives none of them" in mirror.fails(8, top, tree="all")
+
+
+def test_names_that_cannot_be_here_are_counted(mirror: Mirror, top: Repo) -> None:
+    links = '<a href="caf%E9.txt">x</a><a href="%01x">x</a><a href="?C=N">x</a></pre>'
+    top.put("", top.read("").decode().replace("</pre>", links).encode())
+    warnings = mirror.updates(top, tree="all").warnings
+    assert warnings == ["./ lists 2 names that no file here can have, and they are left out: caf%E9.txt"]
