@@ -55,9 +55,9 @@ class Adoption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Where the old tree is once the new one is published."""
         return self.aside or self.tree
 
-    def leaving(self, *, remove: bool) -> Adoption:
-        """Return it with another answer to whether what is left is removed."""
-        return msgspec.structs.replace(self, remove=remove)
+    def leaving(self, *, remove: bool, folder: str | None = None) -> Adoption:
+        """Return it with another answer to whether what is left is removed, and of which folder."""
+        return msgspec.structs.replace(self, remove=remove, folder=self.folder if folder is None else folder)
 
     @property
     def same(self) -> bool:
@@ -237,9 +237,8 @@ def _forget(own: RepoLayout) -> None:
 
 
 def identity(folder: str) -> str:
-    """Return which folder lies under a name."""
-    info = os.lstat(folder)
-    return f"{info.st_dev}:{info.st_ino}"
+    """Return which folder lies under a name; the filesystem's own number lasts, a device's may be another tomorrow."""
+    return f"{os.statvfs(folder).f_fsid:x}:{os.lstat(folder).st_ino}"
 
 
 def in_the_way(place: Place, own: RepoLayout) -> Adoption | None:

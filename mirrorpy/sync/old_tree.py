@@ -54,7 +54,10 @@ def _continued(pending: Adoption, asked: OldTree, repo: Repository) -> Adoption:
         raise LocalError(
             f"the adoption of {pending.tree} is not finished yet", hint=f"`mirrorpy sync {repo.id}` finishes it"
         )
-    return pending.leaving(remove=pending.remove or asked.remove)
+    remove = pending.remove or asked.remove
+    # Who names the folder and asks for its removal means the one that is there now.
+    meant = asked.remove and asked.path is not None and is_folder(pending.now)
+    return pending.leaving(remove=remove, folder=identity(pending.now) if meant else pending.folder)
 
 
 def _chosen(asked: OldTree, repo: Repository, layout: Layout, place: Place, own: RepoLayout) -> Adoption | None:
