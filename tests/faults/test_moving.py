@@ -64,9 +64,17 @@ def test_fault_042_never_still(world: World) -> None:
     42, "upstream publishes during the run, and nothing is gone", "0; the state that the run began with is published"
 )
 def test_fault_042_nothing_is_gone(world: World) -> None:
-    began = (world.base.folder / REPOMD).read_bytes()
+    repodata = world.base.folder / "repodata"
+    records = {path.name: path.read_bytes() for path in repodata.iterdir()}
+    began = records["repomd.xml"]
     later = {"Packages/later.rpm": build_rpm("later")}
-    world.server.when(f"base/{world.base.new()}", lambda: show(world.base, world.base.packages | later))
+
+    def publish() -> None:
+        show(world.base, world.base.packages | later)
+        for name in records.keys() - {path.name for path in repodata.iterdir()}:
+            (repodata / name).write_bytes(records[name])
+
+    world.server.when(f"base/{world.base.new()}", publish)
     run = world.sync()
     assert (run.exit, run.stderr, run.repos["base"]["outcome"]) == (0, "", "updated")
     assert (world.root / "base" / REPOMD).read_bytes() == began

@@ -120,6 +120,7 @@ def test_without_exchange(
     monkeypatch.setattr(exchange, "_renameat2", lambda: None)
     # A command that ran in this process before keeps messages to itself.
     monkeypatch.setattr(logging.getLogger("mirrorpy"), "propagate", True)
+    caplog.set_level(logging.WARNING, "mirrorpy")
     adopts(mirror, repo)
     assert here.is_symlink()
     assert f"{here}: names cannot be exchanged here" in caplog.text
