@@ -91,7 +91,7 @@ def arguments() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", type=words, default=[], help="small, centos, large, many; also small:500")
-    parser.add_argument("--work", type=works, default=[], help=", ".join(WORKS))
+    parser.add_argument("--work", type=works, default=[], help=", ".join(WORKS).replace("%", "%%"))
     parser.add_argument("--relay", type=milliseconds, default=[], help="round trips in milliseconds; 0 is loopback")
     parser.add_argument("--peers", type=words, default=[], help="mirrorpy,rsync: these alone, by how their names begin")
     parser.add_argument("--runs", type=int, default=5, help="rounds (default: 5); slow programs take part in fewer")
