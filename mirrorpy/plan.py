@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mirrorpy.errors import GuardError, RepodataError
 from mirrorpy.rpmmd.href import check_tree
@@ -18,8 +20,7 @@ RECORD_GRACE = 72 * 3600
 """Seconds that a record stays reachable after upstream dropped it: longer than dnf's metadata_expire of 48 hours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One file of a generation."""
 
     path: str
@@ -194,7 +195,7 @@ def _carry_served(plan: Plan, served: Iterable[Entry], rules: Rules, now: float)
 
 def _carry(entry: Entry, plan: Plan, rules: Rules, now: float) -> Entry | None:
     """Return what upstream dropped as the next generation holds it; None where its time is up or its place is taken."""
-    retired = replace(entry, retired=entry.retired or max(1, int(now)))
+    retired = msgspec.structs.replace(entry, retired=entry.retired or max(1, int(now)))
     return retired if retired.due(rules.grace) > now and not _in_the_way(entry.path, plan.files) else None
 
 

@@ -6,8 +6,9 @@ import binascii
 import enum
 import hashlib
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mirrorpy.errors import RepodataError
 
@@ -20,8 +21,7 @@ MAX_SIZE = 2**53
 """Bytes; no real file is larger, and every tool on the way can count so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checksum:
+class Checksum(msgspec.Struct, frozen=True, gc=False):
     """An algorithm and a digest in lower-case hex, both valid."""
 
     algorithm: str
@@ -79,8 +79,7 @@ class Kind(enum.Enum):
     """repomd.xml itself, its signature and its key."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
+class RemoteFile(msgspec.Struct, frozen=True, gc=False):
     """A file upstream promises: where it is and what it must be."""
 
     href: str
@@ -105,8 +104,7 @@ def plain(href: str) -> str:
     return "/".join(part for part in href.split("/") if part not in ("", "."))
 
 
-@dataclass(frozen=True, slots=True)
-class Nevra:
+class Nevra(msgspec.Struct, frozen=True, gc=False):
     """What a package calls itself."""
 
     name: str
@@ -121,8 +119,7 @@ class Nevra:
         return f"{self.name}-{epoch}{self.version}-{self.release}.{self.arch}"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One `<data>` of repomd.xml."""
 
     type: str
@@ -133,8 +130,7 @@ class Record:
     """Seconds since the epoch; 0 where repomd does not say."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repomd:
+class Repomd(msgspec.Struct, frozen=True, gc=False):
     """What repomd.xml says."""
 
     revision: str | None

@@ -62,6 +62,7 @@ def read_manifest(path: str) -> Iterator[Entry]:
         ValueError: It is not one, or is cut short.
         OSError: It cannot be read.
     """
+    kinds = {kind.value: kind for kind in Kind}
     with open(path, encoding="utf-8", newline="\n") as file:
         if file.readline() != HEADER:
             raise ValueError(f"{path} is no manifest")
@@ -69,12 +70,13 @@ def read_manifest(path: str) -> Iterator[Entry]:
             if line.startswith(FOOTER):
                 return
             kind, retired, size, promised, key, name = line[:-1].split("\t")
+            checksum = _checksum(promised)
             yield Entry(
                 name,
                 int(size),
-                Kind(kind),
-                _checksum(promised),
-                _checksum(key),
+                kinds.get(kind) or Kind(kind),
+                checksum,
+                checksum if key == promised else _checksum(key),
                 None if retired == "-" else int(retired),
             )
     raise ValueError(f"{path} is cut short")

@@ -20,7 +20,7 @@ from mirrorpy.rpmmd.model import Checksum, RemoteFile
 from mirrorpy.store.durable import FILE_MODE, PRIVATE_MODE, make_folders, open_regular, sync_folder, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mirrorpy.store.layout import Layout
 
@@ -55,8 +55,8 @@ class Pool:
         self._layout = layout
         self._trust = trust
         self._proved: dict[Checksum, bool] = {}
-        self.trust_unsized = True
-        """Whether files of which no size is promised may be taken for whole; not where anything is damaged."""
+        self.trust_unsized: Callable[[], bool] = lambda: True
+        """Says whether files of which no size is promised may be taken for whole; not where anything is damaged."""
         self._spare: dict[Checksum, str] = {}
         """Second names, in incoming, of what came in this run."""
         self.weak = weak if weak is not None else {}
@@ -78,7 +78,7 @@ class Pool:
         size = file_size(self.path(key))
         if size is None or file.size not in (None, size):
             return None
-        trusted = self._trust and (file.size is not None or self.trust_unsized)
+        trusted = self._trust and (file.size is not None or self.trust_unsized())
         return size if trusted or self._proves(key) else None
 
     def holds(self, key: Checksum, size: int) -> bool:

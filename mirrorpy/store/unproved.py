@@ -6,7 +6,8 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from dataclasses import replace
+
+import msgspec
 
 from mirrorpy.errors import UpstreamError
 from mirrorpy.rpmmd.model import Checksum, Kind, RemoteFile
@@ -66,7 +67,7 @@ class Unproved:
     def finish(self, modified: float | None = None) -> None:
         """Name the file by its bytes, make it read-only and give it upstream's time."""
         checksum = Checksum(KEY_ALGORITHM, self._digest.hexdigest())
-        self.file = replace(self.file, checksum=checksum, size=self.offset)
+        self.file = msgspec.structs.replace(self.file, checksum=checksum, size=self.offset)
         with translated(f"cannot finish {self.path}"):
             if modified is not None:
                 os.utime(self._descriptor, (modified, modified))

@@ -157,9 +157,11 @@ class Beside:
         paths = {f"{folder}/{name}" if folder else name for folder in {*folders, ""} for name in HIDDEN}
         return {path for path in paths if self._choice.takes(path)}
 
-    def settled(self, published: Generation | None) -> bool:
+    def settled(self, published: Generation | None, extras_published: int) -> bool:
         """Tell whether what is published is what upstream has beside its repomd.xml, which did not change."""
         if self._lagging is not None:
+            return True
+        if not (extras_published or self._extras.files or any(self._unpromised())):
             return True
         promised: set[str] = set()
         extras = {}
@@ -221,9 +223,12 @@ class Beside:
 
     def _ask(self, promised: Container[str]) -> None:
         """Ask for everything that nobody promises."""
-        named = itertools.chain(self._crawl.files, self._tree.bare, self._named)
-        self._extras.ask(path for path in named if path not in promised)
+        self._extras.ask(path for path in self._unpromised() if path not in promised)
         self._tell_absent()
+
+    def _unpromised(self) -> Iterator[str]:
+        """Yield what may be there and promised by nobody."""
+        return itertools.chain(self._crawl.files, self._tree.bare, self._named)
 
     def _tell_absent(self) -> None:
         gone = [f"extras: upstream has no {name}" for name in self._named if name in self._extras.absent]

@@ -34,6 +34,8 @@ class Audit:
     packages: int = 0
     files: int = 0
     """Promised files, repomd.xml and retired ones aside."""
+    extras: int = 0
+    """Those among them that upstream itself does not promise."""
     bytes: int = 0
 
 
@@ -51,6 +53,7 @@ def audit_published(published: Generation | None, pool: Pool, grace: float, now:
             audit.whole = audit.whole and entry.due(grace) > now
         elif entry.kind is not Kind.INDEX:
             audit.packages += entry.kind is Kind.PACKAGE
+            audit.extras += entry.kind is Kind.EXTRA
             audit.files += 1
             audit.bytes += entry.size
         object_path = pool.path(entry.key) if same_inode and entry.key else None

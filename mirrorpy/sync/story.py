@@ -212,20 +212,17 @@ class _Sync:
     def _bring(self, snapshot: Snapshot) -> None:
         """Make the published tree what a snapshot promises."""
         tell_followed(self.report, snapshot, self.repo.max_age, self.clock())
-        self._step("looking at what is here")
-        audit = audit_published(
-            self.published, self.pool, self.repo.grace, self.clock(), same_inode=self.options.checksum
-        )
-        self.pool.trust_unsized = audit.whole
+        audit = self._auditor()
+        self.pool.trust_unsized = lambda: audit().whole
         self._step("looking beside the repository")
         self.beside.look(snapshot, self.published)
         self._doubt_nested(snapshot)
         still = snapshot.lagging or self.shortfall.still(self.state.forgone, self.clock())
-        settled = still and self._settled(snapshot, audit) and self.beside.settled(self.published)
+        settled = still and self._settled(snapshot, audit) and self.beside.settled(self.published, audit().extras)
         if settled or snapshot.lagging:
             self.shortfall.keep(self.state.forgone)
         if settled:
-            self._unchanged(snapshot, audit.packages, audit.files, audit.bytes)
+            self._unchanged(snapshot, audit().packages, audit().files, audit().bytes)
             return
         self._step("reading metadata")
         self._bring_indexes(snapshot)
@@ -241,11 +238,22 @@ class _Sync:
         self.shortfall.leave_out(plan)
         self._step("checking signatures")
         self.report.warnings += self.signed.check_packages(plan, self.pool, self.own, os.cpu_count() or 1)
-        same = audit.whole and not plan.changes and not snapshot.changed and not self.options.rebuild
-        if same and not self.filler.filled and not self.resigned:
-            self._unchanged(snapshot, plan.packages, len(plan.files), audit.bytes)
+        same = not (snapshot.changed or plan.changes or self.options.rebuild or self.filler.filled or self.resigned)
+        if same and audit().whole:
+            self._unchanged(snapshot, plan.packages, len(plan.files), audit().bytes)
             return
         self._publish(plan, snapshot)
+
+    def _auditor(self) -> Callable[[], Audit]:
+        """Return what looks at the published files when it is first asked; a state that upstream left needs no look."""
+
+        @functools.cache
+        def audit() -> Audit:
+            self._step("looking at what is here")
+            now, same_inode = self.clock(), self.options.checksum
+            return audit_published(self.published, self.pool, self.repo.grace, now, same_inode=same_inode)
+
+        return audit
 
     def _doubt_nested(self, snapshot: Snapshot) -> None:
         # Upstream's one bad repository of a hundred is no reason to stop, unless somebody asked for proof.
@@ -274,11 +282,11 @@ class _Sync:
             raise Restart
         self.signed.check_repomd(snapshot)
 
-    def _settled(self, snapshot: Snapshot, audit: Audit) -> bool:
+    def _settled(self, snapshot: Snapshot, audit: Callable[[], Audit]) -> bool:
         """Tell whether nothing changed, there or here or in the configuration, so that no metadata need be read."""
         same = not snapshot.changed and self.state.fingerprint == self.repo.fingerprint
-        calm = same and audit.whole and not self.options.checksum and not self.state.missing
-        calm = calm and self.state.trust == self.signed.demands.trust
+        calm = same and not self.options.checksum and not self.state.missing
+        calm = calm and self.state.trust == self.signed.demands.trust and audit().whole
         return calm and not self._signed_since(snapshot)
 
     def _signed_since(self, snapshot: Snapshot) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+import msgspec
 
 from mirrorpy.errors import RepodataError, UnsafeHref, UpstreamError
 from mirrorpy.rpmmd.extra_files import EXTRA_FILES_HREF, parse_extra_files
@@ -67,7 +69,7 @@ class Tree:
         for file in files:
             path = prefix + file.path
             if _fits(path, warnings):
-                self.files.setdefault(path, replace(file, href=path))
+                self.files.setdefault(path, msgspec.structs.replace(file, href=path))
 
 
 def _fits(path: str, warnings: list[str]) -> bool:
@@ -96,11 +98,11 @@ def read_nested(path: str, data: bytes) -> tuple[str, Repomd]:
     prefix = path.removesuffix(INDEX_FILES[0])
     try:
         repomd = parse_repomd(data)
-        records = tuple(replace(record, file=placed(record.file, prefix)) for record in repomd.records)
+        records = tuple(msgspec.structs.replace(record, file=placed(record.file, prefix)) for record in repomd.records)
     except UpstreamError as error:
         error.href = f"{path}: {error.href}" if error.href else path
         raise
-    return prefix, replace(repomd, records=records)
+    return prefix, msgspec.structs.replace(repomd, records=records)
 
 
 def placed(file: RemoteFile, prefix: str) -> RemoteFile:
@@ -111,4 +113,4 @@ def placed(file: RemoteFile, prefix: str) -> RemoteFile:
     """
     if file.location_base:
         raise UnsafeHref("has an xml:base inside a tree, where it is not followed", href=prefix + file.href)
-    return replace(file, href=check_href(prefix + file.path, file.kind))
+    return msgspec.structs.replace(file, href=check_href(prefix + file.path, file.kind))
