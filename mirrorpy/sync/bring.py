@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import translated
-from mirrorpy.store.incoming import Partial
+from mirrorpy.store.incoming import Partial, place_in
 from mirrorpy.sync.records import open_check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mirrorpy.rpmmd.model import Checksum, RemoteFile, Repomd
     from mirrorpy.upstream import Upstream
 
 GIVE_UP_AFTER = 16
 """Files in a row that upstream does not give for its own reasons; the rest would take hours to fail one by one."""
+MOST_AHEAD = 8
+"""Files that are asked for before their turn; apt asks for ten (Acquire::http::Pipeline-Depth)."""
+REACH, LONG_REACH = 256 * 1024, 4 * 1024**2
+"""Bytes that may come before a file that is asked for ahead, and before the only one."""
+UNKNOWN = LONG_REACH
+"""Taken for the size of a file whose size nobody promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,19 @@ class Bringer:
         self.halted = False
         """Whether nothing more is to be tried."""
 
-    def bring(self, file: RemoteFile) -> Landed | Failed:
-        """Download a file, and see that a record unpacks to what is promised.
+    def reaches(self, files: Sequence[RemoteFile]) -> bool:
+        """Whether a thread that is to bring these files, one after the other, should know of one more.
+
+        Asked for ahead, small files do not wait for a round trip each. Large ones gain nothing, and what waits behind
+        them could be brought by another thread.
+        """
+        if not self._upstream.far or len(files) > MOST_AHEAD:
+            return False
+        size = sum(UNKNOWN if file.size is None else file.size for file in files)
+        return size < REACH or (len(files) == 1 and size < LONG_REACH)
+
+    def bring(self, file: RemoteFile, ahead: Sequence[RemoteFile] = ()) -> Landed | Failed:
+        """Download a file, and see that a record unpacks to what is promised; those ahead this thread brings next.
 
         Raises:
             LocalError: This machine cannot take it.
@@ -63,8 +80,10 @@ class Bringer:
         if self.halted or self._barren >= GIVE_UP_AFTER:
             return Failed(file, FetchError("not tried any more: upstream stopped giving files", href=file.href))
         partial = Partial(self._incoming, file)
+        # What a killed run brought needs no request, or another one.
+        ahead = [later for later in ahead if not os.path.lexists(place_in(self._incoming, later))]
         try:
-            self._upstream.fetch(partial, self._received)
+            self._upstream.fetch(partial, self._received, ahead)
             if self.repomd is not None and file.kind is Kind.RECORD:
                 open_check(self.repomd, partial)
         except (FetchError, UpstreamError) as error:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mirrorpy.errors import MirrorError
 from mirrorpy.sync.bring import Bringer, Failed
+from mirrorpy.sync.parallel import Drawer
 from mirrorpy.upstream import Network, Upstream
 
 if TYPE_CHECKING:
@@ -145,10 +146,12 @@ def main() -> None:
     jobs: Jobs = queue.SimpleQueue()
 
     def labour() -> None:
+        drawer = Drawer(jobs, lambda drawn: bringer.reaches([file for _, file in drawn]))
         try:
-            while (job := jobs.get()) is not None:
+            while (job := drawer.draw()) is not None:
                 number, file = job
-                teller.land(number, bringer.bring(file), now=jobs.qsize() < 2 * errand.width)
+                done = bringer.bring(file, [other for _, other in drawer.ahead])
+                teller.land(number, done, now=jobs.qsize() < 2 * errand.width)
             jobs.put(None)
         except MirrorError as error:
             teller.tell(error=error)

@@ -15,7 +15,7 @@ from mirrorpy.store.pool import owe_sweep
 from mirrorpy.store.stage import clear_stage
 from mirrorpy.store.weak import write_weak
 from mirrorpy.sync.bring import Bringer, Failed
-from mirrorpy.sync.parallel import unordered
+from mirrorpy.sync.parallel import unordered_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -115,7 +115,8 @@ class Filler:
             records = any(file.kind is Kind.RECORD for file in files)
             return self._crew.bring(files, repomd if records else None)
         self._bringer.repomd = repomd
-        return unordered(files, self._bringer.bring, max(1, min(self._width, len(files))))
+        width = max(1, min(self._width, len(files)))
+        return unordered_ahead(files, self._bringer.bring, width, self._bringer.reaches)
 
     def _fail(self, failed: Failed, outcome: Outcome) -> None:
         if self._bringer.halted:

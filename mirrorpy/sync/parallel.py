@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -27,11 +27,34 @@ class _Result(Generic[R]):
     value: R
 
 
+class Drawer(Generic[J]):
+    """Draws jobs for one thread, and those that it is to do next, as long as `reach` says that there may be more."""
+
+    def __init__(self, jobs: queue.SimpleQueue[J | None], reach: Callable[[Sequence[J]], bool]) -> None:
+        self._jobs, self._reach = jobs, reach
+        self.ahead: list[J] = []
+        """What is drawn and not begun."""
+
+    def draw(self) -> J | None:
+        """Return the next job, waiting for one; None at the end."""
+        job = self.ahead.pop(0) if self.ahead else self._jobs.get()
+        while job is not None and self._reach([job, *self.ahead]):
+            try:
+                further = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if further is None:
+                self._jobs.put(None)
+                break
+            self.ahead.append(further)
+        return job
+
+
 class _Crew(Generic[J, R]):
     """Threads that take jobs from a queue; daemons, so a signal's exit waits for none."""
 
-    def __init__(self, work: Callable[[J], R], width: int) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[J, Sequence[J]], R], width: int, reach: Callable[[Sequence[J]], bool]) -> None:
+        self._work, self._reach = work, reach
         self._jobs: queue.SimpleQueue[_Job[J] | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[_Result[R] | BaseException] = queue.SimpleQueue()
         self._stopped = threading.Event()
@@ -40,9 +63,10 @@ class _Crew(Generic[J, R]):
             thread.start()
 
     def _labour(self) -> None:
-        while (job := self._jobs.get()) is not None and not self._stopped.is_set():
+        drawer = Drawer(self._jobs, lambda jobs: self._reach([job.value for job in jobs]))
+        while (job := drawer.draw()) is not None and not self._stopped.is_set():
             try:
-                self._results.put(_Result(self._work(job.value)))
+                self._results.put(_Result(self._work(job.value, [later.value for later in drawer.ahead])))
             except BaseException as error:  # noqa: BLE001  # handed to the one who waits
                 self._stopped.set()
                 self._results.put(error)
@@ -72,7 +96,14 @@ def unordered(jobs: Iterable[J], work: Callable[[J], R], width: int) -> Iterator
 
     The first exception ends it: no job is begun after it, and it is raised once the running ones are done.
     """
-    crew, waiting, drawing = _Crew(work, width), 0, iter(jobs)
+    return unordered_ahead(jobs, lambda job, _: work(job), width, lambda _: False)
+
+
+def unordered_ahead(
+    jobs: Iterable[J], work: Callable[[J, Sequence[J]], R], width: int, reach: Callable[[Sequence[J]], bool]
+) -> Iterator[R]:
+    """Do the same with work that is told which jobs its thread does next; reach says whether it is to draw more."""
+    crew, waiting, drawing = _Crew(work, width, reach), 0, iter(jobs)
     try:
         while True:
             for job in itertools.islice(drawing, AHEAD - waiting):

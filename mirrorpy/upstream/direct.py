@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from mirrorpy import __version__
-from mirrorpy.upstream.wire import Stale, Unusual, Wire
+from mirrorpy.upstream.answer import Unusual
+from mirrorpy.upstream.body import Broken
+from mirrorpy.upstream.wire import Stale, Wire
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mirrorpy.config.model import Connection
     from mirrorpy.upstream.wire import Answer
@@ -24,6 +26,10 @@ NO_PROXY = ("", "_none_")
 """Values of `proxy` that switch off the environment's proxy too; the second is dnf.conf's."""
 _FRAMING = ("host", "connection", "content-length", "transfer-encoding")
 """Headers that a configuration may set, but not here."""
+FAR = 0.005
+"""Seconds from a request to its answer's first byte, from which on waiting for each costs more than small files do."""
+_REFUSALS, _NOT_THERE = 400, (404, 410, 416)
+"""Statuses that may be about too many requests, and those that are not."""
 _PORTS = {"http": 80, "https": 443}
 _URL = re.compile(
     r"(https?)://(?:([^/?#@\s]*)@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?((?:[/?][\w.~!$&'()*+,;=:@%/?-]*)?)",
@@ -68,6 +74,13 @@ class Direct:
         self._idle: dict[_Server, list[Wire]] = {}
         self._unusual: set[tuple[str, int]] = set()
         self._closed = False
+        self._reserved: dict[int, tuple[_Server, Wire]] = {}
+        """Connections with requests under way, by the thread that sent them."""
+        self._one_by_one: set[_Server] = set()
+        """Servers that do not answer what is asked ahead."""
+        self._asked_ahead: set[_Server] = set()
+        self.far = False
+        """Whether any server is so far away that asking ahead pays."""
 
     def request(self, method: str, url: str, headers: Mapping[str, str], *, trusted: bool) -> _Request | None:
         """Return a request as it is sent; None where only a whole HTTP library can make it, or knows its server."""
@@ -98,14 +111,16 @@ class Direct:
         return self._starts[key]
 
     @contextlib.contextmanager
-    def ask(self, request: _Request) -> Iterator[Answer]:
+    def ask(self, request: _Request, ahead: Sequence[_Request] = ()) -> Iterator[Answer]:
         """Send a request and yield its answer; the connection is kept if all of the answer came.
+
+        Those ahead are what this thread will ask next. A server that is far away gets them at once (RFC 9112, 9.3.2).
 
         Raises:
             Unusual: A whole HTTP library should ask; this server is not asked this way again.
             Broken: No connection, or no answer.
         """
-        wire, answer = self._exchange(request)
+        wire, answer = self._exchange(request, ahead)
         try:
             yield answer
         except BaseException:
@@ -113,30 +128,57 @@ class Direct:
             raise
         with self._lock:
             keep = answer.reusable and not self._closed
-            if keep:
+            if keep and wire.waiting:
+                self._reserved[threading.get_ident()] = request.server, wire
+            elif keep:
                 self._idle.setdefault(request.server, []).append(wire)
         if not keep:
-            wire.close()
+            self._drop(request.server, wire)
 
-    def _exchange(self, request: _Request) -> tuple[Wire, Answer]:
+    def _drop(self, server: _Server, wire: Wire) -> None:
+        """Close a connection; if it lost more than it gave of what was asked ahead, that is not tried again."""
+        wire.close()
+        if wire.waiting > wire.answered_ahead:
+            self._one_by_one.add(server)
+
+    def doubt(self, url: str) -> bool:
+        """Ask a URL's server one thing at a time from now on; False where nothing was ever asked ahead."""
+        request = self.request("GET", url, {}, trusted=False)
+        servers = {request.server, request.server._replace(trusted=True)} if request else set()
+        doubtful = servers & self._asked_ahead
+        self._one_by_one |= doubtful
+        return bool(doubtful)
+
+    def _exchange(self, request: _Request, ahead: Sequence[_Request]) -> tuple[Wire, Answer]:
+        server, wire = self._reserved.pop(threading.get_ident(), (request.server, None))
+        if wire is not None:
+            if server == request.server and wire.expects(request.data):
+                with contextlib.suppress(Stale, Broken):
+                    return self._ask(wire, request, ahead)
+            self._drop(server, wire)
         while (kept := self._kept(request.server)) is not None:
             if kept.quiet:
                 with contextlib.suppress(Stale):
-                    return self._ask(kept, request)
+                    return self._ask(kept, request, ahead)
                 break
             kept.close()
         scheme, host, port, trusted = request.server
         tls = self._tls(trusted) if scheme == "https" else None
-        return self._ask(Wire(host, port, tls, self._settings.timeout), request)
+        return self._ask(Wire(host, port, tls, self._settings.timeout), request, ahead)
 
     def _kept(self, server: _Server) -> Wire | None:
         with self._lock:
             idle = self._idle.get(server)
             return idle.pop() if idle else None
 
-    def _ask(self, wire: Wire, request: _Request) -> tuple[Wire, Answer]:
+    def _ask(self, wire: Wire, request: _Request, ahead: Sequence[_Request]) -> tuple[Wire, Answer]:
+        following = [other.data for other in ahead if other.server == request.server and other.data != request.data]
+        if wire.trip < FAR or request.server in self._one_by_one:
+            following = []
+        if following:
+            self._asked_ahead.add(request.server)
         try:
-            answer = wire.ask(request.data, bodiless=request.bodiless)
+            answer = wire.ask(request.data, bodiless=request.bodiless, ahead=following)
         except Unusual:
             wire.close()
             self._unusual.add(request.server[1:3])
@@ -144,6 +186,10 @@ class Direct:
         except BaseException:
             wire.close()
             raise
+        self.far = self.far or wire.trip >= FAR
+        refused = answer.status_code >= _REFUSALS and answer.status_code not in _NOT_THERE
+        if refused and request.server in self._asked_ahead:
+            self._one_by_one.add(request.server)
         return wire, answer
 
     def close(self) -> None:
@@ -151,7 +197,9 @@ class Direct:
         with self._lock:
             self._closed = True
             wires = [wire for idle in self._idle.values() for wire in idle]
+            wires += [wire for _, wire in self._reserved.values()]
             self._idle.clear()
+            self._reserved.clear()
         for wire in wires:
             wire.close()
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from mirrorpy.errors import FetchError, NotFound, redact
+from mirrorpy.upstream.answer import Unusual
 from mirrorpy.upstream.body import Broken
 from mirrorpy.upstream.direct import Direct
 from mirrorpy.upstream.tls import Contexts
 from mirrorpy.upstream.url import may_share_secrets, origin
-from mirrorpy.upstream.wire import Unusual
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     import httpx
 
     from mirrorpy.config.model import Connection
+    from mirrorpy.upstream.answer import Response
     from mirrorpy.upstream.clients import Clients
     from mirrorpy.upstream.network import Lanes
-    from mirrorpy.upstream.wire import Response
 
 MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -43,11 +43,19 @@ class Session:
 
     @contextlib.contextmanager
     def open(
-        self, url: str, headers: Mapping[str, str], *, named: Sequence[str], tally: Tally, method: str = "GET"
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        named: Sequence[str],
+        tally: Tally,
+        method: str = "GET",
+        ahead: Sequence[str] = (),
     ) -> Iterator[Response]:
         """Request a URL, following redirects, and yield the answer before its body.
 
-        Only hosts of the URLs that the configuration names are given secrets.
+        Only hosts of the URLs that the configuration names are given secrets. The URLs ahead are those that this thread
+        will request next, with no headers.
 
         Raises:
             FetchError: No answer, or one that is neither a body nor `not modified` nor a range that is not there.
@@ -55,7 +63,7 @@ class Session:
         asked = url
         for _ in range(MAX_REDIRECTS + 1):
             tally.count_request()
-            with self._lanes.enter(url), self._send(method, url, headers, named) as response:
+            with self._lanes.enter(url), self._send(method, url, headers, named, ahead) as response:
                 if response.status_code not in _REDIRECTS:
                     check_status(response, url)
                     yield response
@@ -65,16 +73,33 @@ class Session:
         raise FetchError(f"redirects more than {MAX_REDIRECTS} times", url=redact(asked))
 
     @contextlib.contextmanager
-    def _send(self, method: str, url: str, headers: Mapping[str, str], named: Sequence[str]) -> Iterator[Response]:
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], named: Sequence[str], ahead: Sequence[str]
+    ) -> Iterator[Response]:
         """Send one request, straight where that is possible, else through httpx; close its answer in the end."""
-        trusted = any(may_share_secrets(known, url) for known in named)
+
+        def trusts(url: str) -> bool:
+            return any(may_share_secrets(known, url) for known in named)
+
+        trusted = trusts(url)
         request = self._direct.request(method, url, headers, trusted=trusted) if self._transport is None else None
         if request is not None:
-            with contextlib.suppress(Unusual), translated(url), self._direct.ask(request) as answer:
+            next_ones = [self._direct.request("GET", one, {}, trusted=trusts(one)) for one in ahead]
+            asked = self._direct.ask(request, [one for one in next_ones if one is not None])
+            with contextlib.suppress(Unusual), translated(url), asked as answer:
                 yield answer
                 return
         with self._through_httpx().ask(method, url, headers, trusted=trusted) as response:
             yield response
+
+    @property
+    def far(self) -> bool:
+        """Whether a server is so far away that it pays to say what will be requested next."""
+        return self._direct.far
+
+    def doubt(self, url: str) -> bool:
+        """Request one thing at a time from a URL's server from now on; False where it was always so."""
+        return self._direct.doubt(url)
 
     def _through_httpx(self) -> Clients:
         """Return httpx's clients, which take a tenth of a second to import."""

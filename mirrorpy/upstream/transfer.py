@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.upstream.answer import Response
     from mirrorpy.upstream.network import Throttle
     from mirrorpy.upstream.session import Session, Tally
-    from mirrorpy.upstream.wire import Response
 
 FLOOR_WINDOW = 30.0
 """Seconds over which `minrate` is measured, as librepo's low-speed time."""
@@ -86,10 +86,10 @@ class Transfer:
         self._validator: tuple[str, str] | None = None
         """URL, and what its server calls this version of the file."""
 
-    def attempt(self, url: str) -> None:
-        """Bring the file from this URL, going on from what is here.
+    def attempt(self, url: str, ahead: Sequence[str] = (), *, again: bool = False) -> None:
+        """Bring the file from this URL, going on from what is here; those ahead are what this thread will get next.
 
-        A part that does not belong to the file costs one restart.
+        A part that does not belong to the file costs one restart, and so does a server that may have mixed up answers.
 
         Raises:
             FetchError: The URL did not give it, or not all of it.
@@ -99,17 +99,19 @@ class Transfer:
         went_on = sink.offset > 0
         try:
             if not sink.complete:
-                self._get(url)
+                self._get(url, ahead)
             sink.finish(self._modified)
         except ChecksumMismatch as error:
             error.url = redact(url)
-            if not went_on:
+            mixed_up = not again and self._session.doubt(url)
+            if not (went_on or mixed_up):
                 raise
             sink.restart()
-            self.attempt(url)
+            self.attempt(url, again=True)
 
-    def _get(self, url: str) -> None:
-        with self._session.open(url, self._headers(url), named=self._named, tally=self._tally) as response:
+    def _get(self, url: str, ahead: Sequence[str]) -> None:
+        headers = self._headers(url)
+        with self._session.open(url, headers, named=self._named, tally=self._tally, ahead=ahead) as response:
             if self._accept(response, url):
                 self._stream(response, url)
                 return

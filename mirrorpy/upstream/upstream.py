@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from mirrorpy.config.model import Repository
     from mirrorpy.rpmmd.listing import Listing
+    from mirrorpy.rpmmd.model import RemoteFile
+    from mirrorpy.upstream.answer import Fields
     from mirrorpy.upstream.network import Network
     from mirrorpy.upstream.transfer import Sink
-    from mirrorpy.upstream.wire import Fields
 
 T = TypeVar("T")
 DOCUMENT_CAP = 16 * 1024**2
@@ -200,8 +201,13 @@ class Upstream:
                 racy=_is_racy(response.headers),
             )
 
-    def fetch(self, sink: Sink, received: Callable[[int], None]) -> None:
-        """Bring a file into its sink, from whichever mirror has it.
+    @property
+    def far(self) -> bool:
+        """Whether upstream is so far away that it pays to say which files are fetched next."""
+        return self._session.far
+
+    def fetch(self, sink: Sink, received: Callable[[int], None], ahead: Sequence[RemoteFile] = ()) -> None:
+        """Bring a file into its sink, from whichever mirror has it; those ahead are what this thread will fetch next.
 
         Raises:
             NotFound: No mirror has it.
@@ -219,8 +225,14 @@ class Upstream:
             throttles=self._throttles,
             received=received,
         )
+        following = [other.href for other in ahead if other.location_base is None and file.location_base is None]
+
+        def attempt(base: str) -> None:
+            url = file_url(base, file.href, file.location_base)
+            transfer.attempt(url, [file_url(base, href) for href in following])
+
         try:
-            self.persist(lambda base: transfer.attempt(file_url(base, file.href, file.location_base)))
+            self.persist(attempt)
         except MirrorError as error:
             error.href = file.href
             raise

@@ -13,14 +13,18 @@ import socket
 import ssl
 import struct
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections import deque
+from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
+from mirrorpy.upstream.answer import Unusual, parse_fields, parse_head
 from mirrorpy.upstream.body import Broken, body_of
 from mirrorpy.upstream.tls import hopeless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from mirrorpy.upstream.answer import HeaderFields
 
 BUFFER = 256 * 1024
 BRISK = 32 * 1024
@@ -28,47 +32,13 @@ BRISK = 32 * 1024
 HEAD_CAP = 64 * 1024
 HEAD_SECONDS = 30.0
 """From the first byte of an answer's header to its last, however steadily it drips."""
-_HEAD = re.compile(
-    r"HTTP/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\xff]*))?\r\n((?:[!#$%&'*+.^_`|~\w-]+:[\t\x20-\xff]*\r\n)*)",
-    re.ASCII,
-)
-_STATUS = re.compile(r"HTTP/1\.[01] [1-5]\d\d[ \r\n]")
-_FIELD = re.compile(r"([^:]+):([^\r]*)\r\n")
 _END = re.compile(rb"\n\r?\n")
 """An empty line, for those who are lax about it."""
 _BODILESS = (204, 304)
 
 
-class Unusual(Exception):
-    """An answer that a whole HTTP library should read."""
-
-
 class Stale(Exception):
     """The server closed a kept connection before it answered."""
-
-
-class Response(Protocol):
-    """An answer before its body; httpx's is one too."""
-
-    @property
-    def status_code(self) -> int: ...
-    @property
-    def reason_phrase(self) -> str: ...
-    @property
-    def headers(self) -> Fields: ...
-    def iter_raw(self) -> Iterator[bytes]: ...
-
-
-class Fields(Protocol):
-    """Header fields, by names in any case."""
-
-    def get(self, key: str, default: str = "", /) -> str: ...
-
-
-class _Fields(dict[str, str]):
-    def get(self, key: str, default: str = "", /) -> str:  # type: ignore[override]  # narrower, for strings alone
-        """Return a field's value."""
-        return super().get(key.lower(), default)
 
 
 class Answer:
@@ -76,11 +46,12 @@ class Answer:
 
     def __init__(self, wire: Wire, head: re.Match[str], first: memoryview, *, bodiless: bool) -> None:
         self.status_code, self.reason_phrase = int(head[2]), (head[3] or "").strip()
-        self.headers = _fields(head[4])
+        self.headers = parse_fields(head[4])
         self._kept = head[1] == "1" and "close" not in self.headers.get("connection").lower()
         if "transfer-encoding" in self.headers and self.headers.pop("content-length", None) is not None:
             self._kept = False  # RFC 9112, 6.3: somebody on the way may have believed the other one
         bodiless = bodiless or self.status_code in _BODILESS
+        first = wire.part(self.headers, first, bodiless=bodiless)
         self._body = body_of(self.headers, first, wire.receive, bodiless=bodiless)
 
     def iter_raw(self) -> Iterator[bytes]:
@@ -97,25 +68,8 @@ class Answer:
         return self._kept and self._body.complete
 
 
-def _parsed(head: str) -> re.Match[str]:
-    match = _HEAD.fullmatch(head)
-    if match is None or (match[1] == "0" and match[2] < "200"):
-        raise Unusual if _STATUS.match(head) else Broken("connection failed: the answer is no HTTP")
-    if match[2] == "101":
-        raise Broken("connection failed: switches to another protocol, which nobody asked for")
-    return match
-
-
-def _fields(lines: str) -> _Fields:
-    fields = _Fields()
-    for name, value in _FIELD.findall(lines):
-        key, text = name.lower(), value.strip(" \t")
-        fields[key] = f"{fields[key]}, {text}" if key in fields else text
-    return fields
-
-
 class Wire:
-    """A connection to one server, for one request at a time.
+    """A connection to one server, for requests that are answered one after the other (RFC 9112, 9.3).
 
     Raises:
         Broken: It cannot be made.
@@ -137,6 +91,14 @@ class Wire:
         self._unread.register(self._socket, select.POLLIN)
         self._view = memoryview(bytearray(BUFFER))
         self._used = self._brisk = False
+        self._asked: deque[bytes] = deque()
+        """Requests that are sent, and wait for their turn."""
+        self._held = b""
+        """What came of answers whose turn it is not."""
+        self.answered_ahead = 0
+        """Answers to requests that were sent before the answer before them had come."""
+        self.trip = 0.0
+        """Seconds from a request to its answer's first byte, at best; 0 where it is not known yet."""
 
     def _wait_at_most(self, timeout: float) -> None:
         """Let the kernel keep the time: Python would ask for readiness before every read.
@@ -150,8 +112,10 @@ class Wire:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
 
-    def ask(self, request: bytes, *, bodiless: bool) -> Answer:
+    def ask(self, request: bytes, *, bodiless: bool, ahead: Sequence[bytes] = ()) -> Answer:
         """Send a request and return its answer, before the body; a bodiless one has none whatever it says.
+
+        Those ahead are sent too, and have to be asked next, in this order; what was sent so is not sent again.
 
         Raises:
             Stale: The connection was closed since it was last used.
@@ -159,15 +123,24 @@ class Wire:
             Broken: Nothing came, or not in time.
         """
         kept, self._used = self._used, True
-        self._send(request, kept=kept)
-        got = self._receive_head(0, kept=kept)
+        if self.expects(request):
+            self._send_new(ahead, kept=kept)
+            got = self._take_held() or self._receive_head(0, kept=kept)
+            self.answered_ahead += 1
+        else:
+            self._send_new((request, *ahead), kept=kept)
+            begun = time.monotonic()
+            got = self._receive_head(0, kept=kept)
+            trip = time.monotonic() - begun
+            self.trip = min(self.trip or trip, trip)
+        self._asked.popleft()
         until = time.monotonic() + HEAD_SECONDS
         while True:
             while (end := self._end_of_head(got)) < 0:
                 if time.monotonic() > until:
                     raise Broken("timed out waiting for the end of the answer's header")
                 got += self._receive_head(got, kept=False)
-            head = _parsed(bytes(self._view[: end + 2]).decode("latin-1"))
+            head = parse_head(bytes(self._view[: end + 2]).decode("latin-1"))
             if head[2] >= "200":
                 return Answer(self, head, self._view[end + 4 : got], bodiless=bodiless)
             self._view[: got - end - 4] = bytes(self._view[end + 4 : got])
@@ -181,6 +154,35 @@ class Wire:
         if end < 0 and got >= HEAD_CAP:
             raise Broken(f"connection failed: the answer's header has more than {HEAD_CAP} bytes")
         return end
+
+    def expects(self, request: bytes) -> bool:
+        """Whether this request is sent already, and its answer the next one."""
+        return bool(self._asked) and self._asked[0] == request
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are sent and not answered."""
+        return len(self._asked)
+
+    def part(self, fields: HeaderFields, first: memoryview, *, bodiless: bool) -> memoryview:
+        """Keep what came of the next answers; where their beginning cannot be told, no answer can follow."""
+        length = "0" if bodiless else fields.get("content-length")
+        if not self._asked or "transfer-encoding" in fields or not length.isdecimal():
+            return first
+        self._held = bytes(first[int(length[:19]) :])
+        return first[: int(length[:19])]
+
+    def _take_held(self) -> int:
+        got = len(self._held)
+        self._view[:got] = self._held
+        self._held = b""
+        return got
+
+    def _send_new(self, requests: Sequence[bytes], *, kept: bool) -> None:
+        new = [request for request in requests if request not in self._asked]
+        if new:
+            self._send(b"".join(new), kept=kept)
+            self._asked.extend(new)
 
     def _send(self, request: bytes, *, kept: bool) -> None:
         try:

@@ -18,13 +18,13 @@ from mirrorpy.rpmmd.model import Kind, RemoteFile
 from mirrorpy.store.incoming import Partial
 from mirrorpy.upstream import body as body_module
 from mirrorpy.upstream import transfer as transfer_module
+from mirrorpy.upstream.answer import Unusual
 from mirrorpy.upstream.body import Broken
 from mirrorpy.upstream.direct import Direct
 from mirrorpy.upstream.network import Lanes
 from mirrorpy.upstream.session import Session, Tally
 from mirrorpy.upstream.transfer import Transfer
 from mirrorpy.upstream.url import origin
-from mirrorpy.upstream.wire import Unusual
 from tests.faultserver import FaultServer
 from tests.faultserver.certificates import make_certificate
 from tests.faultserver.connection import Connection as Link

@@ -1,16 +1,44 @@
 """Work done by several threads: who draws the jobs, what an exception ends, what a caller who stops leaves."""
 
+import queue
 import threading
 import time
+from collections.abc import Sequence
 
 import pytest
 
 from mirrorpy.sync import parallel
-from mirrorpy.sync.parallel import unordered
+from mirrorpy.sync.parallel import Drawer, unordered, unordered_ahead
 
 
 def test_every_job_once() -> None:
     assert sorted(unordered(range(3000), lambda job: job * 2, 4)) == [job * 2 for job in range(3000)]
+
+
+def test_every_job_once_where_threads_draw_ahead() -> None:
+    """Each thread does next what it said it would."""
+    announced: dict[int, list[int]] = {}
+
+    def work(job: int, ahead: Sequence[int]) -> int:
+        mine = announced.setdefault(threading.get_ident(), [])
+        assert mine[:1] in ([], [job])
+        announced[threading.get_ident()] = [*ahead]
+        return job
+
+    assert sorted(unordered_ahead(range(3000), work, 4, lambda jobs: len(jobs) < 5)) == [*range(3000)]
+    assert set(map(len, announced.values())) == {0}
+
+
+def test_draws_as_far_as_it_reaches_and_leaves_the_end_to_others() -> None:
+    jobs: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    for job in (1, 2, 3, 4, None):
+        jobs.put(job)
+    drawer = Drawer(jobs, lambda drawn: sum(drawn) < 5)
+    assert (drawer.draw(), drawer.ahead) == (1, [2, 3])
+    assert (drawer.draw(), drawer.ahead) == (2, [3])
+    assert (drawer.draw(), drawer.ahead) == (3, [4])
+    assert (drawer.draw(), drawer.ahead) == (4, [])
+    assert jobs.get_nowait() is None
 
 
 def test_jobs_are_drawn_in_the_callers_thread() -> None:

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mirrorpy.upstream import wire as wire_module
-from mirrorpy.upstream.wire import HEAD_CAP, Broken, Stale, Unusual, Wire
+from mirrorpy.upstream.answer import Unusual
+from mirrorpy.upstream.wire import HEAD_CAP, Broken, Stale, Wire
 from tests.faultserver.certificates import make_certificate
 
 HERE = "127.0.0.1"
@@ -25,6 +26,7 @@ SOON = 1.0
 hasty = pytest.mark.parametrize("link", [TIMEOUT], indirect=True)
 hasty_tls = pytest.mark.parametrize("secured", [TIMEOUT], indirect=True)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
 
 class Link:
@@ -95,6 +97,69 @@ def soon(hang_up=lambda: None):
 def body(answer):
     """The bytes, copied as they come."""
     return b"".join(bytes(part) for part in answer.iter_raw())
+
+
+# Asking ahead
+
+
+LATER, LAST = b"GET /later HTTP/1.1\r\n\r\n", b"GET /last HTTP/1.1\r\n\r\n"
+ANSWERS = OK + b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\nlater" + b"HTTP/1.1 304 Not Modified\r\n\r\n"
+
+
+@pytest.mark.parametrize("at", range(0, len(ANSWERS), 3))
+def test_answers_that_came_together(link, aside, at):
+    """Wherever a packet ends, each answer is its own request's, and each request is sent once."""
+    said = aside.submit(link.say, ANSWERS[:at], ANSWERS[at:])
+    first = link.wire.ask(REQUEST, bodiless=False, ahead=[LATER, LAST])
+    assert (body(first), first.reusable, link.wire.waiting) == (b"ok", True, 2)
+    assert link.wire.expects(LATER)
+    assert not link.wire.expects(LAST)
+    second = link.wire.ask(LATER, bodiless=False, ahead=[LAST])
+    assert (second.status_code, body(second), second.reusable) == (404, b"later", True)
+    third = link.wire.ask(LAST, bodiless=False)
+    assert (third.status_code, body(third), third.reusable) == (304, b"", True)
+    assert (link.wire.waiting, link.wire.answered_ahead) == (0, 2)
+    said.result()
+    assert link.server.recv(4096) == REQUEST + LATER + LAST
+
+
+def test_what_comes_besides_is_no_answer(link):
+    link.server.sendall(OK + OK + OK)
+    assert body(link.wire.ask(REQUEST, bodiless=False, ahead=[LATER])) == b"ok"
+    answer = link.wire.ask(LATER, bodiless=False)
+    assert (body(answer), answer.reusable) == (b"ok", False)
+
+
+@pytest.mark.parametrize("answer", [CHUNKED + OK, b"HTTP/1.1 200 OK\r\n\r\nok" + OK])
+def test_answers_without_a_length_end_it(link, answer):
+    """Where the next one begins within what came, nobody looks."""
+    link.server.sendall(answer)
+    first = link.wire.ask(REQUEST, bodiless=False, ahead=[LATER])
+    link.hang_up()
+    assert body(first)[:2] == b"ok"
+    assert not first.reusable
+
+
+def test_an_answer_that_was_asked_ahead_and_does_not_come(link):
+    link.server.sendall(OK)
+    assert body(link.wire.ask(REQUEST, bodiless=False, ahead=[LATER])) == b"ok"
+    link.hang_up()
+    with pytest.raises(Stale):
+        link.wire.ask(LATER, bodiless=False)
+    assert (link.wire.waiting, link.wire.answered_ahead) == (1, 0)
+
+
+def test_the_way_to_the_server_and_back(link, aside):
+    def answer(after):
+        time.sleep(after)
+        link.server.sendall(OK)
+
+    assert link.wire.trip == 0
+    for pause in (0.02, 0.05):
+        answered = aside.submit(answer, pause)
+        assert body(link.wire.ask(REQUEST, bodiless=False)) == b"ok"
+        answered.result()
+        assert 0.02 <= link.wire.trip < 0.04
 
 
 # Heads

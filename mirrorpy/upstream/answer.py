@@ -1,0 +1,72 @@
+"""The header of an answer: what it says, and which of them are left to httpx to read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Protocol
+
+from mirrorpy.upstream.body import Broken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEAD = re.compile(
+    r"HTTP/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\xff]*))?\r\n((?:[!#$%&'*+.^_`|~\w-]+:[\t\x20-\xff]*\r\n)*)",
+    re.ASCII,
+)
+_STATUS = re.compile(r"HTTP/1\.[01] [1-5]\d\d[ \r\n]")
+_FIELD = re.compile(r"([^:]+):([^\r]*)\r\n")
+
+
+class Unusual(Exception):
+    """An answer that a whole HTTP library should read."""
+
+
+class Response(Protocol):
+    """An answer before its body; httpx's is one too."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def reason_phrase(self) -> str: ...
+    @property
+    def headers(self) -> Fields: ...
+    def iter_raw(self) -> Iterator[bytes]: ...
+
+
+class Fields(Protocol):
+    """Header fields, by names in any case."""
+
+    def get(self, key: str, default: str = "", /) -> str: ...
+
+
+class HeaderFields(dict[str, str]):
+    """Header fields that came over the wire, by names in lower case."""
+
+    def get(self, key: str, default: str = "", /) -> str:  # type: ignore[override]  # narrower, for strings alone
+        """Return a field's value."""
+        return super().get(key.lower(), default)
+
+
+def parse_head(head: str) -> re.Match[str]:
+    """Match HTTP's minor version, status, reason and header lines.
+
+    Raises:
+        Unusual: Somebody who is lax may be able to read it.
+        Broken: It is none.
+    """
+    match = _HEAD.fullmatch(head)
+    if match is None or (match[1] == "0" and match[2] < "200"):
+        raise Unusual if _STATUS.match(head) else Broken("connection failed: the answer is no HTTP")
+    if match[2] == "101":
+        raise Broken("connection failed: switches to another protocol, which nobody asked for")
+    return match
+
+
+def parse_fields(lines: str) -> HeaderFields:
+    """Return the fields of header lines; those of one name are joined with commas (RFC 9110, 5.3)."""
+    fields = HeaderFields()
+    for name, value in _FIELD.findall(lines):
+        key, text = name.lower(), value.strip(" \t")
+        fields[key] = f"{fields[key]}, {text}" if key in fields else text
+    return fields
