@@ -123,17 +123,18 @@ class Direct:
         wire, answer = self._exchange(request, ahead)
         try:
             yield answer
-        except BaseException:
-            wire.close()
-            raise
+        finally:
+            self._put_back(request.server, wire, keep=answer.reusable)
+
+    def _put_back(self, server: _Server, wire: Wire, *, keep: bool) -> None:
         with self._lock:
-            keep = answer.reusable and not self._closed
+            keep = keep and not self._closed
             if keep and wire.waiting:
-                self._reserved[threading.get_ident()] = request.server, wire
+                self._reserved[threading.get_ident()] = server, wire
             elif keep:
-                self._idle.setdefault(request.server, []).append(wire)
+                self._idle.setdefault(server, []).append(wire)
         if not keep:
-            self._drop(request.server, wire)
+            self._drop(server, wire)
 
     def _drop(self, server: _Server, wire: Wire) -> None:
         """Close a connection; if it lost more than it gave of what was asked ahead, that is not tried again."""
@@ -197,7 +198,7 @@ class Direct:
         with self._lock:
             self._closed = True
             wires = [wire for idle in self._idle.values() for wire in idle]
-            wires += [wire for _, wire in self._reserved.values()]
+            wires += [wire for _, wire in list(self._reserved.values())]
             self._idle.clear()
             self._reserved.clear()
         for wire in wires:
