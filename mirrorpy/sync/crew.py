@@ -31,8 +31,10 @@ WORTH = 1_000
 """Files from which on interpreters more are started; that takes a tenth of a second."""
 MOST = 4
 """Of them; nginx and the disk want cores too."""
-AT_ONCE = (6, 64)
+FEWEST, FEWEST_SMALL, MOST_FILES = 6, 24, 64
 """Files that a process has before it, for each of its connections: few in the end, so that all are done together."""
+SMALL = 64 * 1024
+"""Bytes, on average, of files of which more may be left: a far server is asked for many of them ahead."""
 logger = logging.getLogger(__name__)
 _RUN = "import sys; sys.path[:] = {path!r}; from mirrorpy.sync.errand import main; main()"
 
@@ -72,6 +74,7 @@ class Crew:
     received: Callable[[int], None]
     halted: bool = False
     """Whether nothing more is to be tried."""
+    _fewest: int = FEWEST
     _processes: list[_Process] = field(default_factory=list)
     _news: queue.SimpleQueue[tuple[_Process, News | None]] = field(default_factory=queue.SimpleQueue)
 
@@ -142,6 +145,8 @@ class Crew:
 
     def _feed(self, files: Sequence[RemoteFile]) -> Iterator[Landed | Failed]:
         left, jobs = len(files), deque(enumerate(files))
+        small = sum(file.size or SMALL for file in files) < SMALL * len(files)
+        self._fewest = FEWEST_SMALL if small else FEWEST
         for process in self._processes:
             self._give(process, jobs)
         while left and not self.halted:
@@ -182,9 +187,8 @@ class Crew:
 
     def _share(self, left: int) -> int:
         """Return how many files a process may have before it, where so many are not given to any yet."""
-        fewest, most = AT_ONCE
         connections = max(1, self.network.width // len(self._processes))
-        return connections * max(fewest, min(most, left // (16 * self.network.width)))
+        return connections * max(self._fewest, min(MOST_FILES, left // (16 * self.network.width)))
 
     def _result(self, file: RemoteFile, done: Come | tuple[int, MirrorError]) -> Landed | Failed:
         if isinstance(done, Come):
