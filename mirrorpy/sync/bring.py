@@ -24,8 +24,6 @@ MOST_AHEAD = 8
 """Files that are asked for before their turn; apt asks for ten (Acquire::http::Pipeline-Depth)."""
 REACH, LONG_REACH = 256 * 1024, 4 * 1024**2
 """Bytes that may come before a file that is asked for ahead, and before the only one."""
-UNKNOWN = LONG_REACH
-"""Taken for the size of a file whose size nobody promises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +58,20 @@ class Bringer:
         self.halted = False
         """Whether nothing more is to be tried."""
 
-    def reaches(self, files: Sequence[RemoteFile]) -> bool:
-        """Whether a thread that is to bring these files, one after the other, should know of one more.
+    def reaches(self, files: Sequence[RemoteFile], following: RemoteFile) -> bool:
+        """Whether a thread that is to bring these files, one after the other, should bring the following one too.
 
         Asked for ahead, small files do not wait for a round trip each. Large ones gain nothing, and what waits behind
         them could be brought by another thread.
         """
-        if not self._upstream.far or len(files) > MOST_AHEAD:
+        if len(files) > MOST_AHEAD or _size(following) >= LONG_REACH or not self._upstream.far:
             return False
-        size = sum(UNKNOWN if file.size is None else file.size for file in files)
+        size = sum(map(_size, files))
         return size < REACH or (len(files) == 1 and size < LONG_REACH)
+
+    def leave(self) -> None:
+        """Say that this thread brings nothing more."""
+        self._upstream.leave()
 
     def bring(self, file: RemoteFile, ahead: Sequence[RemoteFile] = ()) -> Landed | Failed:
         """Download a file, and see that a record unpacks to what is promised; those ahead this thread brings next.
@@ -78,6 +80,7 @@ class Bringer:
             LocalError: This machine cannot take it.
         """
         if self.halted or self._barren >= GIVE_UP_AFTER:
+            self.leave()
             return Failed(file, FetchError("not tried any more: upstream stopped giving files", href=file.href))
         partial = Partial(self._incoming, file)
         # What a killed run brought needs no request, or another one.
@@ -97,6 +100,10 @@ class Bringer:
             partial.close()
         self._barren = 0
         return Landed(file, partial.path, partial.size, partial.resumed, partial.key)
+
+
+def _size(file: RemoteFile) -> int:
+    return LONG_REACH if file.size is None else file.size
 
 
 def _discard(partial: Partial) -> None:

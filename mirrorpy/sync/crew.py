@@ -31,7 +31,7 @@ WORTH = 1_000
 """Files from which on interpreters more are started; that takes a tenth of a second."""
 MOST = 4
 """Of them; nginx and the disk want cores too."""
-FEWEST, FEWEST_SMALL, MOST_FILES = 6, 24, 64
+FEWEST, FEWEST_SMALL, MOST_FILES = 6, 48, 64
 """Files that a process has before it, for each of its connections: few in the end, so that all are done together."""
 SMALL = 64 * 1024
 """Bytes, on average, of files of which more may be left: a far server is asked for many of them ahead."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import queue
 import signal
 import sys
 import threading
@@ -19,16 +18,18 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mirrorpy.errors import MirrorError
 from mirrorpy.sync.bring import Bringer, Failed
-from mirrorpy.sync.parallel import Drawer
+from mirrorpy.sync.parallel import Drawer, Jobs
 from mirrorpy.upstream import Network, Upstream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mirrorpy.config.model import Repository
     from mirrorpy.rpmmd.model import Checksum, RemoteFile, Repomd
     from mirrorpy.sync.bring import Landed
     from mirrorpy.upstream.network import Patience
 
-    Jobs = queue.SimpleQueue[tuple[int, RemoteFile] | None]
+    Job = tuple[int, RemoteFile]
 
 TELL_EVERY = 0.1
 """Seconds between two pieces of news, at most."""
@@ -118,7 +119,7 @@ class _Teller:
                 self._out.flush()
 
 
-def _read(source: BinaryIO, jobs: Jobs) -> bool:
+def _read(source: BinaryIO, jobs: Jobs[Job]) -> bool:
     """Hand on what is to be brought; False where the one who sent us is gone before saying that it is all."""
     try:
         while (batch := pickle.load(source)) is not None:  # noqa: S301  # our own process wrote it
@@ -143,15 +144,18 @@ def main() -> None:
     teller = _Teller(out, upstream)
     bringer = Bringer(upstream, errand.incoming, teller.receive)
     bringer.repomd = errand.repomd
-    jobs: Jobs = queue.SimpleQueue()
+    jobs: Jobs[Job] = Jobs()
 
     def labour() -> None:
-        drawer = Drawer(jobs, lambda drawn: bringer.reaches([file for _, file in drawn]))
+        def reach(drawn: Sequence[Job], following: Job) -> bool:
+            return bringer.reaches([file for _, file in drawn], following[1])
+
+        drawer = Drawer(jobs, errand.width, reach)
         try:
             while (job := drawer.draw()) is not None:
                 number, file = job
                 done = bringer.bring(file, [other for _, other in drawer.ahead])
-                teller.land(number, done, now=jobs.qsize() < 2 * errand.width)
+                teller.land(number, done, now=len(jobs) + len(drawer.ahead) < 2 * errand.width)
             jobs.put(None)
         except MirrorError as error:
             teller.tell(error=error)

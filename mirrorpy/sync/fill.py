@@ -116,7 +116,7 @@ class Filler:
             return self._crew.bring(files, repomd if records else None)
         self._bringer.repomd = repomd
         width = max(1, min(self._width, len(files)))
-        return unordered_ahead(files, self._bringer.bring, width, self._bringer.reaches)
+        return unordered_ahead(files, self._bringer.bring, width, self._bringer.reaches, self._bringer.leave)
 
     def _fail(self, failed: Failed, outcome: Outcome) -> None:
         if self._bringer.halted:

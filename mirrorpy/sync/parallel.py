@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import queue
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -27,24 +29,62 @@ class _Result(Generic[R]):
     value: R
 
 
-class Drawer(Generic[J]):
-    """Draws jobs for one thread, and those that it is to do next, as long as `reach` says that there may be more."""
+class Jobs(Generic[J]):
+    """A queue whose next job can be looked at; None is the end, for all who draw."""
 
-    def __init__(self, jobs: queue.SimpleQueue[J | None], reach: Callable[[Sequence[J]], bool]) -> None:
-        self._jobs, self._reach = jobs, reach
+    def __init__(self) -> None:
+        self._jobs: deque[J | None] = deque()
+        self._there: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """As many as there are jobs."""
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def put(self, job: J | None) -> None:
+        """Add a job, or the end."""
+        self._jobs.append(job)
+        self._there.put(None)
+
+    def get(self) -> J | None:
+        """Return the next job, waiting for one."""
+        self._there.get()
+        with self._lock:
+            return self._jobs.popleft()
+
+    def get_if(self, wanted: Callable[[J], bool]) -> J | None:
+        """Return the next job if it is there and wanted; None if not."""
+        with self._lock:
+            job = self._jobs[0] if self._jobs else None
+            if job is None or not wanted(job):
+                return None
+            try:
+                self._there.get_nowait()
+            except queue.Empty:
+                return None
+            return self._jobs.popleft()
+
+
+class Drawer(Generic[J]):
+    """Draws jobs for one thread of several, and those that it is to do next.
+
+    reach says of what is drawn and the next job whether that is to be drawn too. When there is not enough left for all
+    threads, nothing is drawn ahead.
+    """
+
+    def __init__(self, jobs: Jobs[J], width: int, reach: Callable[[Sequence[J], J], bool]) -> None:
+        self._jobs, self._width, self._reach = jobs, width, reach
         self.ahead: list[J] = []
         """What is drawn and not begun."""
 
     def draw(self) -> J | None:
         """Return the next job, waiting for one; None at the end."""
         job = self.ahead.pop(0) if self.ahead else self._jobs.get()
-        while job is not None and self._reach([job, *self.ahead]):
-            try:
-                further = self._jobs.get_nowait()
-            except queue.Empty:
-                break
+        if job is None:
+            return None
+        while len(self._jobs) >= self._width * (1 + len(self.ahead)):
+            further = self._jobs.get_if(functools.partial(self._reach, [job, *self.ahead]))
             if further is None:
-                self._jobs.put(None)
                 break
             self.ahead.append(further)
         return job
@@ -53,9 +93,15 @@ class Drawer(Generic[J]):
 class _Crew(Generic[J, R]):
     """Threads that take jobs from a queue; daemons, so a signal's exit waits for none."""
 
-    def __init__(self, work: Callable[[J, Sequence[J]], R], width: int, reach: Callable[[Sequence[J]], bool]) -> None:
-        self._work, self._reach = work, reach
-        self._jobs: queue.SimpleQueue[_Job[J] | None] = queue.SimpleQueue()
+    def __init__(
+        self,
+        work: Callable[[J, Sequence[J]], R],
+        width: int,
+        reach: Callable[[Sequence[J], J], bool],
+        leave: Callable[[], None],
+    ) -> None:
+        self._work, self._width, self._reach, self._leave = work, width, reach, leave
+        self._jobs: Jobs[_Job[J]] = Jobs()
         self._results: queue.SimpleQueue[_Result[R] | BaseException] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._labour, daemon=True) for _ in range(width)]
@@ -63,13 +109,17 @@ class _Crew(Generic[J, R]):
             thread.start()
 
     def _labour(self) -> None:
-        drawer = Drawer(self._jobs, lambda jobs: self._reach([job.value for job in jobs]))
+        def reach(drawn: Sequence[_Job[J]], following: _Job[J]) -> bool:
+            return self._reach([job.value for job in drawn], following.value)
+
+        drawer = Drawer(self._jobs, self._width, reach)
         while (job := drawer.draw()) is not None and not self._stopped.is_set():
             try:
                 self._results.put(_Result(self._work(job.value, [later.value for later in drawer.ahead])))
             except BaseException as error:  # noqa: BLE001  # handed to the one who waits
                 self._stopped.set()
                 self._results.put(error)
+        self._leave()
 
     def begin(self, job: J) -> None:
         """Hand a job to whoever is free."""
@@ -96,14 +146,21 @@ def unordered(jobs: Iterable[J], work: Callable[[J], R], width: int) -> Iterator
 
     The first exception ends it: no job is begun after it, and it is raised once the running ones are done.
     """
-    return unordered_ahead(jobs, lambda job, _: work(job), width, lambda _: False)
+    return unordered_ahead(jobs, lambda job, _: work(job), width, lambda _, __: False, lambda: None)
 
 
 def unordered_ahead(
-    jobs: Iterable[J], work: Callable[[J, Sequence[J]], R], width: int, reach: Callable[[Sequence[J]], bool]
+    jobs: Iterable[J],
+    work: Callable[[J, Sequence[J]], R],
+    width: int,
+    reach: Callable[[Sequence[J], J], bool],
+    leave: Callable[[], None],
 ) -> Iterator[R]:
-    """Do the same with work that is told which jobs its thread does next; reach says whether it is to draw more."""
-    crew, waiting, drawing = _Crew(work, width, reach), 0, iter(jobs)
+    """Do the same with work that is told which jobs its thread does next, as `Drawer` draws them.
+
+    Each thread calls leave when it ends.
+    """
+    crew, waiting, drawing = _Crew(work, width, reach, leave), 0, iter(jobs)
     try:
         while True:
             for job in itertools.islice(drawing, AHEAD - waiting):

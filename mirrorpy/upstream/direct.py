@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from mirrorpy import __version__
+from mirrorpy.upstream.ahead import Lines
 from mirrorpy.upstream.answer import Unusual
-from mirrorpy.upstream.body import Broken
 from mirrorpy.upstream.wire import Stale, Wire
 
 if TYPE_CHECKING:
@@ -26,10 +26,6 @@ NO_PROXY = ("", "_none_")
 """Values of `proxy` that switch off the environment's proxy too; the second is dnf.conf's."""
 _FRAMING = ("host", "connection", "content-length", "transfer-encoding")
 """Headers that a configuration may set, but not here."""
-FAR = 0.005
-"""Seconds from a request to its answer's first byte, from which on waiting for each costs more than small files do."""
-_REFUSALS, _NOT_THERE = 400, (404, 410, 416)
-"""Statuses that may be about too many requests, and those that are not."""
 _PORTS = {"http": 80, "https": 443}
 _URL = re.compile(
     r"(https?)://(?:([^/?#@\s]*)@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?((?:[/?][\w.~!$&'()*+,;=:@%/?-]*)?)",
@@ -74,13 +70,7 @@ class Direct:
         self._idle: dict[_Server, list[Wire]] = {}
         self._unusual: set[tuple[str, int]] = set()
         self._closed = False
-        self._reserved: dict[int, tuple[_Server, Wire]] = {}
-        """Connections with requests under way, by the thread that sent them."""
-        self._one_by_one: set[_Server] = set()
-        """Servers that do not answer what is asked ahead."""
-        self._asked_ahead: set[_Server] = set()
-        self.far = False
-        """Whether any server is so far away that asking ahead pays."""
+        self.lines: Lines[_Server] = Lines()
 
     def request(self, method: str, url: str, headers: Mapping[str, str], *, trusted: bool) -> _Request | None:
         """Return a request as it is sent; None where only a whole HTTP library can make it, or knows its server."""
@@ -94,6 +84,16 @@ class Direct:
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         data = f"{method} {target} HTTP/1.1\r\n{start.fields}{lines}\r\n".encode("latin-1")
         return _Request(start.server, data, method == "HEAD")
+
+    def far(self, url: str, *, trusted: bool) -> bool:
+        """Whether a URL's server is so far away that it pays to say what is asked next."""
+        request = self.request("GET", url, {}, trusted=trusted)
+        return request is not None and self.lines.far(request.server)
+
+    def doubt(self, url: str, *, trusted: bool) -> bool:
+        """Ask a URL's server one thing at a time from now on; False where it was never otherwise."""
+        request = self.request("GET", url, {}, trusted=trusted)
+        return request is not None and self.lines.refuse(request.server)
 
     def _start(self, scheme: str, login: str | None, host: str, port: str | None, *, trusted: bool) -> _Start | None:
         """Return what all requests to a server have in common, made once; None where it cannot be sent."""
@@ -111,75 +111,70 @@ class Direct:
         return self._starts[key]
 
     @contextlib.contextmanager
-    def ask(self, request: _Request, ahead: Sequence[_Request] = ()) -> Iterator[Answer]:
+    def ask(self, request: _Request, ahead: Sequence[_Request] | None = None) -> Iterator[Answer]:
         """Send a request and yield its answer; the connection is kept if all of the answer came.
 
-        Those ahead are what this thread will ask next. A server that is far away gets them at once (RFC 9112, 9.3.2).
+        ahead is what this thread will ask next, of a file that a checksum proves; None where nothing proves it.
 
         Raises:
             Unusual: A whole HTTP library should ask; this server is not asked this way again.
             Broken: No connection, or no answer.
         """
-        wire, answer = self._exchange(request, ahead)
+        if ahead is not None:
+            following = [one.data for one in ahead if one.server == request.server and one.data != request.data]
+            answer = self.lines.ask(
+                request.server, request.data, following, lambda: self._kept(request.server) or self._new(request.server)
+            )
+            if answer is not None:
+                with self._in_line(answer, more=bool(following)):
+                    yield answer
+                return
+        wire, answer = self._exchange(request)
         try:
             yield answer
-        finally:
-            self._put_back(request.server, wire, keep=answer.reusable)
-
-    def _put_back(self, server: _Server, wire: Wire, *, keep: bool) -> None:
+        except BaseException:
+            wire.close()
+            raise
         with self._lock:
-            keep = keep and not self._closed
-            if keep and wire.waiting:
-                self._reserved[threading.get_ident()] = server, wire
-            elif keep:
-                self._idle.setdefault(server, []).append(wire)
+            keep = answer.reusable and not self._closed
+            if keep:
+                self._idle.setdefault(request.server, []).append(wire)
         if not keep:
-            self._drop(server, wire)
+            wire.close()
 
-    def _drop(self, server: _Server, wire: Wire) -> None:
-        """Close a connection; if it lost more than it gave of what was asked ahead, that is not tried again."""
-        wire.close()
-        if wire.waiting > wire.answered_ahead:
-            self._one_by_one.add(server)
+    @contextlib.contextmanager
+    def _in_line(self, answer: Answer, *, more: bool) -> Iterator[None]:
+        ours = True
+        try:
+            yield
+            ours = False
+        finally:
+            self.lines.finish(keep=answer.reusable, more=more, ours=ours)
 
-    def doubt(self, url: str) -> bool:
-        """Ask a URL's server one thing at a time from now on; False where nothing was ever asked ahead."""
-        request = self.request("GET", url, {}, trusted=False)
-        servers = {request.server, request.server._replace(trusted=True)} if request else set()
-        doubtful = servers & self._asked_ahead
-        self._one_by_one |= doubtful
-        return bool(doubtful)
+    def _exchange(self, request: _Request) -> tuple[Wire, Answer]:
+        if (kept := self._kept(request.server)) is not None:
+            with contextlib.suppress(Stale):
+                return self._ask(kept, request)
+        return self._ask(self._new(request.server), request)
 
-    def _exchange(self, request: _Request, ahead: Sequence[_Request]) -> tuple[Wire, Answer]:
-        server, wire = self._reserved.pop(threading.get_ident(), (request.server, None))
-        if wire is not None:
-            if server == request.server and wire.expects(request.data):
-                with contextlib.suppress(Stale, Broken):
-                    return self._ask(wire, request, ahead)
-            self._drop(server, wire)
-        while (kept := self._kept(request.server)) is not None:
-            if kept.quiet:
-                with contextlib.suppress(Stale):
-                    return self._ask(kept, request, ahead)
-                break
-            kept.close()
-        scheme, host, port, trusted = request.server
+    def _new(self, server: _Server) -> Wire:
+        scheme, host, port, trusted = server
         tls = self._tls(trusted) if scheme == "https" else None
-        return self._ask(Wire(host, port, tls, self._settings.timeout), request, ahead)
+        return Wire(host, port, tls, self._settings.timeout)
 
     def _kept(self, server: _Server) -> Wire | None:
-        with self._lock:
-            idle = self._idle.get(server)
-            return idle.pop() if idle else None
+        """Return a connection that nobody uses, and that nothing came over since."""
+        while True:
+            with self._lock:
+                idle = self._idle.get(server)
+                wire = idle.pop() if idle else None
+            if wire is None or wire.quiet:
+                return wire
+            wire.close()
 
-    def _ask(self, wire: Wire, request: _Request, ahead: Sequence[_Request]) -> tuple[Wire, Answer]:
-        following = [other.data for other in ahead if other.server == request.server and other.data != request.data]
-        if wire.trip < FAR or request.server in self._one_by_one:
-            following = []
-        if following:
-            self._asked_ahead.add(request.server)
+    def _ask(self, wire: Wire, request: _Request) -> tuple[Wire, Answer]:
         try:
-            answer = wire.ask(request.data, bodiless=request.bodiless, ahead=following)
+            answer = wire.ask(request.data, bodiless=request.bodiless)
         except Unusual:
             wire.close()
             self._unusual.add(request.server[1:3])
@@ -187,10 +182,7 @@ class Direct:
         except BaseException:
             wire.close()
             raise
-        self.far = self.far or wire.trip >= FAR
-        refused = answer.status_code >= _REFUSALS and answer.status_code not in _NOT_THERE
-        if refused and request.server in self._asked_ahead:
-            self._one_by_one.add(request.server)
+        self.lines.measure(request.server, wire.trip)
         return wire, answer
 
     def close(self) -> None:
@@ -198,9 +190,8 @@ class Direct:
         with self._lock:
             self._closed = True
             wires = [wire for idle in self._idle.values() for wire in idle]
-            wires += [wire for _, wire in list(self._reserved.values())]
             self._idle.clear()
-            self._reserved.clear()
+        self.lines.close()
         for wire in wires:
             wire.close()
 

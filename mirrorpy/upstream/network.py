@@ -12,7 +12,7 @@ from mirrorpy.upstream.session import Session
 from mirrorpy.upstream.url import origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import httpx
 
@@ -26,17 +26,34 @@ class Lanes:
         self._width = width
         self._lock = threading.Lock()
         self._hosts: dict[tuple[str, int | None] | None, threading.BoundedSemaphore] = {}
+        self._held: dict[int, threading.BoundedSemaphore] = {}
+        """Lanes that a thread has between two requests, as answers are on their way."""
 
     @contextlib.contextmanager
-    def enter(self, url: str) -> Iterator[None]:
-        """Wait for a lane to a URL's host, and hold it."""
+    def enter(self, url: str, stays: Callable[[], bool], leave: Callable[[], None]) -> Iterator[None]:
+        """Wait for a lane to a URL's host, and hold it; afterwards too if the thread stays, until it leaves."""
         host = origin(url)
         with self._lock:
             lane = self._hosts.get(host)
             if lane is None:
                 lane = self._hosts[host] = threading.BoundedSemaphore(self._width)
-        with lane:
+        if self._held.get(threading.get_ident(), lane) is not lane:
+            leave()
+        if self._held.pop(threading.get_ident(), None) is None:
+            lane.acquire()
+        try:
             yield
+        finally:
+            if stays():
+                self._held[threading.get_ident()] = lane
+            else:
+                lane.release()
+
+    def leave(self) -> None:
+        """Give back the lane that this thread has between two requests."""
+        lane = self._held.pop(threading.get_ident(), None)
+        if lane is not None:
+            lane.release()
 
 
 class Throttle:

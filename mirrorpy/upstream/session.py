@@ -50,12 +50,12 @@ class Session:
         named: Sequence[str],
         tally: Tally,
         method: str = "GET",
-        ahead: Sequence[str] = (),
+        ahead: Sequence[str] | None = None,
     ) -> Iterator[Response]:
         """Request a URL, following redirects, and yield the answer before its body.
 
         Only hosts of the URLs that the configuration names are given secrets. The URLs ahead are those that this thread
-        will request next, with no headers.
+        will request next, with no headers; None where no checksum proves what comes.
 
         Raises:
             FetchError: No answer, or one that is neither a body nor `not modified` nor a range that is not there.
@@ -63,7 +63,8 @@ class Session:
         asked = url
         for _ in range(MAX_REDIRECTS + 1):
             tally.count_request()
-            with self._lanes.enter(url), self._send(method, url, headers, named, ahead) as response:
+            lane = self._lanes.enter(url, self._stays, self.leave)
+            with lane, self._send(method, url, headers, named, ahead) as response:
                 if response.status_code not in _REDIRECTS:
                     check_status(response, url)
                     yield response
@@ -74,32 +75,36 @@ class Session:
 
     @contextlib.contextmanager
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], named: Sequence[str], ahead: Sequence[str]
+        self, method: str, url: str, headers: Mapping[str, str], named: Sequence[str], ahead: Sequence[str] | None
     ) -> Iterator[Response]:
         """Send one request, straight where that is possible, else through httpx; close its answer in the end."""
-
-        def trusts(url: str) -> bool:
-            return any(may_share_secrets(known, url) for known in named)
-
-        trusted = trusts(url)
+        trusted = _trusts(url, named)
         request = self._direct.request(method, url, headers, trusted=trusted) if self._transport is None else None
         if request is not None:
-            next_ones = [self._direct.request("GET", one, {}, trusted=trusts(one)) for one in ahead]
-            asked = self._direct.ask(request, [one for one in next_ones if one is not None])
+            later = [self._direct.request("GET", one, {}, trusted=_trusts(one, named)) for one in ahead or ()]
+            proved = ahead is not None and method == "GET" and not headers
+            asked = self._direct.ask(request, [one for one in later if one is not None] if proved else None)
             with contextlib.suppress(Unusual), translated(url), asked as answer:
                 yield answer
                 return
         with self._through_httpx().ask(method, url, headers, trusted=trusted) as response:
             yield response
 
-    @property
-    def far(self) -> bool:
-        """Whether a server is so far away that it pays to say what will be requested next."""
-        return self._direct.far
+    def far(self, url: str, named: Sequence[str]) -> bool:
+        """Whether a URL's server is so far away that it pays to say what will be requested next."""
+        return self._transport is None and self._direct.far(url, trusted=_trusts(url, named))
 
-    def doubt(self, url: str) -> bool:
+    def doubt(self, url: str, named: Sequence[str]) -> bool:
         """Request one thing at a time from a URL's server from now on; False where it was always so."""
-        return self._direct.doubt(url)
+        return self._direct.doubt(url, trusted=_trusts(url, named))
+
+    def _stays(self) -> bool:
+        return self._direct.lines.busy
+
+    def leave(self) -> None:
+        """Give up what this thread requested ahead, and its place."""
+        self._direct.lines.leave()
+        self._lanes.leave()
 
     def _through_httpx(self) -> Clients:
         """Return httpx's clients, which take a tenth of a second to import."""
@@ -114,6 +119,10 @@ class Session:
         self._direct.close()
         if self._clients is not None:
             self._clients.close()
+
+
+def _trusts(url: str, named: Sequence[str]) -> bool:
+    return any(may_share_secrets(known, url) for known in named)
 
 
 @contextlib.contextmanager

@@ -103,15 +103,15 @@ class Transfer:
             sink.finish(self._modified)
         except ChecksumMismatch as error:
             error.url = redact(url)
-            mixed_up = not again and self._session.doubt(url)
+            mixed_up = not again and self._session.doubt(url, self._named)
             if not (went_on or mixed_up):
                 raise
             sink.restart()
             self.attempt(url, again=True)
 
     def _get(self, url: str, ahead: Sequence[str]) -> None:
-        headers = self._headers(url)
-        with self._session.open(url, headers, named=self._named, tally=self._tally, ahead=ahead) as response:
+        headers, proved = self._headers(url), ahead if self._sink.provable else None
+        with self._session.open(url, headers, named=self._named, tally=self._tally, ahead=proved) as response:
             if self._accept(response, url):
                 self._stream(response, url)
                 return

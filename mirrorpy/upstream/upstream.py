@@ -204,7 +204,11 @@ class Upstream:
     @property
     def far(self) -> bool:
         """Whether upstream is so far away that it pays to say which files are fetched next."""
-        return self._session.far
+        return bool(self.order) and self._session.far(self.order[0], self._named)
+
+    def leave(self) -> None:
+        """Say that this thread fetches nothing more for now; what it was to fetch next is not waited for."""
+        self._session.leave()
 
     def fetch(self, sink: Sink, received: Callable[[int], None], ahead: Sequence[RemoteFile] = ()) -> None:
         """Bring a file into its sink, from whichever mirror has it; those ahead are what this thread will fetch next.

@@ -1,6 +1,5 @@
 """Work done by several threads: who draws the jobs, what an exception ends, what a caller who stops leaves."""
 
-import queue
 import threading
 import time
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from mirrorpy.sync import parallel
-from mirrorpy.sync.parallel import Drawer, unordered, unordered_ahead
+from mirrorpy.sync.parallel import Drawer, Jobs, unordered, unordered_ahead
 
 
 def test_every_job_once() -> None:
@@ -25,20 +24,39 @@ def test_every_job_once_where_threads_draw_ahead() -> None:
         announced[threading.get_ident()] = [*ahead]
         return job
 
-    assert sorted(unordered_ahead(range(3000), work, 4, lambda jobs: len(jobs) < 5)) == [*range(3000)]
+    left = []
+    results = unordered_ahead(range(3000), work, 4, lambda drawn, _: len(drawn) < 5, lambda: left.append(True))
+    assert sorted(results) == [*range(3000)]
     assert set(map(len, announced.values())) == {0}
+    until = time.monotonic() + 5
+    while len(left) < 4 and time.monotonic() < until:
+        time.sleep(0.001)
+    assert len(left) == 4
 
 
 def test_draws_as_far_as_it_reaches_and_leaves_the_end_to_others() -> None:
-    jobs: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-    for job in (1, 2, 3, 4, None):
+    jobs: Jobs[int] = Jobs()
+    for job in (1, 2, 3, 9, 5, 6, 7, None):
         jobs.put(job)
-    drawer = Drawer(jobs, lambda drawn: sum(drawn) < 5)
+    drawer = Drawer(jobs, 2, lambda drawn, following: sum(drawn) < 5 and following < 9)
     assert (drawer.draw(), drawer.ahead) == (1, [2, 3])
     assert (drawer.draw(), drawer.ahead) == (2, [3])
-    assert (drawer.draw(), drawer.ahead) == (3, [4])
-    assert (drawer.draw(), drawer.ahead) == (4, [])
-    assert jobs.get_nowait() is None
+    assert (drawer.draw(), drawer.ahead) == (3, [])
+    assert (drawer.draw(), drawer.ahead) == (9, [])
+    assert [jobs.get() for _ in range(4)] == [5, 6, 7, None]
+    assert jobs.get_if(lambda _: True) is None
+    jobs.put(None)
+    assert jobs.get_if(lambda _: True) is None
+    assert jobs.get() is None
+
+
+def test_what_is_not_enough_for_all_is_not_drawn_ahead() -> None:
+    jobs: Jobs[int] = Jobs()
+    for job in range(6):
+        jobs.put(job)
+    drawer = Drawer(jobs, 3, lambda _, __: True)
+    assert (drawer.draw(), drawer.ahead) == (0, [1])
+    assert len(jobs) == 4
 
 
 def test_jobs_are_drawn_in_the_callers_thread() -> None:

@@ -1,0 +1,130 @@
+"""Lines: a connection for each thread, on which its next requests are sent before their turn (RFC 9112, 9.3.2; ADR 12).
+
+Answers may be mixed up by a server that does not bear that. So a line is for files alone that a checksum proves, an
+answer other than 200 is not believed, and nobody else gets the connection afterwards.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from mirrorpy.upstream.answer import Unusual
+from mirrorpy.upstream.body import Broken
+from mirrorpy.upstream.wire import Stale
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mirrorpy.upstream.wire import Answer, Wire
+
+S = TypeVar("S")
+FAR = 0.005
+"""Seconds from a request to its answer's first byte, from which on waiting for each costs more than small files do."""
+NOT_THERE = (404, 410)
+STRIKES = 2
+"""Connections that a server may lose."""
+
+
+class Lines(Generic[S]):
+    """The lines of all threads; S is what tells servers apart."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, tuple[S, Wire]] = {}
+        self._trips: dict[S, float] = {}
+        self._used: set[S] = set()
+        self._refused: set[S] = set()
+        self._strikes: Counter[S] = Counter()
+
+    def measure(self, server: S, trip: float) -> None:
+        """Note how long a server's answer took, at best."""
+        if trip:
+            self._trips[server] = min(self._trips.get(server, trip), trip)
+
+    def far(self, server: S) -> bool:
+        """Whether it pays to ask a server ahead, as far as it bears that."""
+        return self._trips.get(server, 0.0) >= FAR and server not in self._refused
+
+    def refuse(self, server: S) -> bool:
+        """Ask a server one thing at a time from now on; False where it was never otherwise."""
+        if server in self._used:
+            self._refused.add(server)
+        return server in self._used
+
+    @property
+    def busy(self) -> bool:
+        """Whether this thread waits for answers."""
+        line = self._lines.get(threading.get_ident())
+        return line is not None and line[1].waiting > 0
+
+    def ask(
+        self, server: S, request: bytes, following: Sequence[bytes], connection: Callable[[], Wire]
+    ) -> Answer | None:
+        """Return a good answer that came over this thread's line; None where it has to be asked for alone.
+
+        Raises:
+            Broken: No connection can be made.
+            LocalError: This machine has no descriptor left for one.
+        """
+        wire = self._line(server, request)
+        if wire is None:
+            if not following or not self.far(server):
+                return None
+            wire = connection()
+            self._lines[threading.get_ident()] = server, wire
+            self._used.add(server)
+        try:
+            answer = wire.ask(request, bodiless=False, ahead=following)
+        except (Stale, Broken) as error:
+            self._lose(server, wire, hopeless=isinstance(error, Broken))
+            return None
+        except BaseException as error:
+            self.leave()
+            if isinstance(error, Unusual):
+                self._refused.add(server)
+                return None
+            raise
+        if answer.status_code == 200:
+            return answer
+        self.leave()
+        if answer.status_code not in NOT_THERE:
+            self._refused.add(server)
+        return None
+
+    def _line(self, server: S, request: bytes) -> Wire | None:
+        """Return this thread's line if this is what it expects next; any other is closed."""
+        known, wire = self._lines.get(threading.get_ident(), (server, None))
+        if wire is None or (known == server and self.far(server) and (wire.expects(request) or not wire.waiting)):
+            return wire
+        self.leave()
+        return None
+
+    def finish(self, *, keep: bool, more: bool, ours: bool) -> None:
+        """Leave the line where no further answer can come, or nobody will ask for it; ours is that we broke it off."""
+        server, wire = self._lines[threading.get_ident()]
+        if not keep and not ours:
+            self._lose(server, wire, hopeless=False)
+        elif not keep or (wire.waiting and not more):
+            self.leave()
+
+    def _lose(self, server: S, wire: Wire, *, hopeless: bool) -> None:
+        """Note that a server gave less than it lost of what it was asked ahead, so that it is spared."""
+        if wire.waiting > wire.answered_ahead:
+            self._strikes[server] += STRIKES if hopeless else 1
+        if self._strikes[server] >= STRIKES:
+            self._refused.add(server)
+        self.leave()
+
+    def leave(self) -> None:
+        """Close this thread's line."""
+        _, wire = self._lines.pop(threading.get_ident(), (None, None))
+        if wire is not None:
+            wire.close()
+
+    def close(self) -> None:
+        """Close all lines."""
+        for thread in list(self._lines):
+            _, wire = self._lines.pop(thread, (None, None))
+            if wire is not None:
+                wire.close()
