@@ -30,6 +30,7 @@ from mirrorpy.sync.extras import Extras
 from mirrorpy.sync.fill import Filler, clear_leftovers
 from mirrorpy.sync.memory import keep_validators, recall, remember_publication, remember_run, remember_signature
 from mirrorpy.sync.old_tree import begin_adoption
+from mirrorpy.sync.promised import doubt_nested, tree_files
 from mirrorpy.sync.publish import (
     audit_published,
     drop_superseded,
@@ -42,7 +43,7 @@ from mirrorpy.sync.records import Records, check_bases, lacking_records, open_ch
 from mirrorpy.sync.report import Failure, Moved, RepoReport, tell_followed, tell_planned, tell_retired, tell_unchanged
 from mirrorpy.sync.shortfall import Restart, Shortfall, fill_elsewhere
 from mirrorpy.sync.signed import Signed
-from mirrorpy.sync.snapshot import Snapshot, doubt_nested, has_moved, read_indexes, read_snapshot, tree_files
+from mirrorpy.sync.snapshot import Snapshot, has_moved, read_indexes, read_snapshot
 from mirrorpy.upstream import Upstream
 
 if TYPE_CHECKING:
