@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,6 @@ def read_proofs(path: str) -> dict[str, int]:
 
 
 def write_proofs(path: str, proofs: Mapping[str, int]) -> None:
-    """Write the file durably."""
-    with translated("cannot write"):
+    """Write the file durably, unless a sync or another verify beside us takes it away: it only saves work."""
+    with translated("cannot write"), contextlib.suppress(FileNotFoundError):
         write_file(path, "".join(f"{checksum} {seconds}\n" for checksum, seconds in proofs.items()).encode())

@@ -176,5 +176,6 @@ def clear_leftovers(layout: Layout, own: RepoLayout) -> None:
         clear_stage(own)
         left += [f"{own.folder}/{name}" for name in os.listdir(own.folder) if name.endswith(UNFINISHED)]
         for path in left:
-            with contextlib.suppress(IsADirectoryError):
+            # What a verify beside us writes, which takes no lock, may have its name by now.
+            with contextlib.suppress(IsADirectoryError, FileNotFoundError):
                 os.unlink(path)
