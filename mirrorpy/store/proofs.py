@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -25,5 +26,8 @@ def read_proofs(path: str) -> dict[str, int]:
 
 def write_proofs(path: str, proofs: Mapping[str, int]) -> None:
     """Write the file durably, unless a sync or another verify beside us takes it away: it only saves work."""
-    with translated("cannot write"), contextlib.suppress(FileNotFoundError):
+    beside = (
+        contextlib.suppress(FileNotFoundError) if os.path.isdir(os.path.dirname(path)) else contextlib.nullcontext()
+    )
+    with translated("cannot write"), beside:
         write_file(path, "".join(f"{checksum} {seconds}\n" for checksum, seconds in proofs.items()).encode())
