@@ -1,6 +1,7 @@
 """The packages of primary.xml as plain fields: cut out of the bytes where that is safe, else element by element.
 
-libxml2 reads every byte either way, and refuses what is not well-formed. While it meets nothing but elements and text,
+libxml2 reads every byte either way, and refuses what is not well-formed; it does so in a thread of its own, beside the
+cutting, and nothing is believed before it was read. While it meets nothing but elements and text,
 each `<` begins a tag, and a pattern for a whole package as createrepo_c writes it sees what a parser sees; to build
 elements for all that a mirror does not want to know takes three times as long. At the first comment, head or package
 that is written otherwise, the element parser takes over for the rest.
@@ -8,7 +9,9 @@ that is written otherwise, the element parser takes over for the rest.
 
 from __future__ import annotations
 
+import queue
 import re
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from lxml import etree
@@ -72,7 +75,10 @@ def iter_packages(source: Readable, check_root: Callable[[str, str | None], None
         RepodataError: Not well-formed, a DOCTYPE, or too much in one piece.
     """
     cutter = _Cutter(source, check_root)
-    yield from cutter.iter_cut()
+    try:
+        yield from cutter.iter_cut()
+    finally:
+        cutter.end()
     if cutter.rest is None:
         return
     for element in iter_elements(
@@ -92,17 +98,76 @@ class _Deaf:
         """Have no result."""
 
 
-class _Cutter:
-    """Cuts packages out of a stream as long as all is as it expects it."""
+class _Checker:
+    """Reads a document part by part as libxml2 does, beside whoever waits for what it says of it."""
 
-    def __init__(self, source: Readable, check_root: Callable[[str, str | None], None]) -> None:
-        self._source, self._check_root = source, check_root
+    def __init__(self) -> None:
         self._parser = etree.XMLParser(
             target=_Deaf(),  # type: ignore[arg-type]  # need not have every method
             resolve_entities=False,
             no_network=True,
             huge_tree=False,
         )
+        self._parts: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._verdicts: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, part: bytes) -> None:
+        """Have the next part read; a document of one part is not worth a thread."""
+        if self._thread is None:
+            if len(part) < CHUNK:
+                self._read(part)
+                return
+            self._thread = threading.Thread(target=self._read_all, daemon=True)
+            self._thread.start()
+        self._parts.put(part)
+
+    def _read_all(self) -> None:
+        while (part := self._parts.get()) is not None:
+            self._read(part)
+
+    def _read(self, part: bytes) -> None:
+        try:
+            self._parser.feed(part)
+        except Exception as error:  # noqa: BLE001  # raised by the one who waits
+            self._verdicts.put(error)
+        else:
+            self._verdicts.put(None)
+
+    def passes(self) -> bool:
+        """Wait for what was begun; False where it has something that a parser forgives.
+
+        Raises:
+            RepodataError: It is not well-formed.
+        """
+        with translated("primary"):
+            if error := self._verdicts.get():
+                raise error
+        return not self._parser.feed_error_log
+
+    def close(self) -> None:
+        """Say that this was all.
+
+        Raises:
+            RepodataError: Something is missing.
+        """
+        with translated("primary"):
+            self._parser.close()
+
+    def end(self) -> None:
+        """Have nothing more read."""
+        if self._thread is not None:
+            self._parts.put(None)
+            self._thread.join()
+            self._thread = None
+
+
+class _Cutter:
+    """Cuts packages out of a stream as long as all is as it expects it."""
+
+    def __init__(self, source: Readable, check_root: Callable[[str, str | None], None]) -> None:
+        self._source, self._check_root = _Ahead(source), check_root
+        self._checker = _Checker()
         self._head = b""
         self._data = b""
         """What was read, but not cut."""
@@ -113,48 +178,50 @@ class _Cutter:
 
     def iter_cut(self) -> Iterator[Listed]:
         """Yield packages; `rest` tells whether these were all."""
-        part = b""
-        while len(part) < HEAD and (more := self._source.read(CHUNK)):
-            part += more
-        while part:
+        while part := self._source.read(max(CHUNK, HEAD)):
             self._data += part
-            found = self._cut(part)
-            if found is None:
+            if not (self._head or self._behead()) or _NO_TAG.search(self._data):
+                # Looked for before anything is cut: what begins here may hide what follows.
                 break
+            self._checker.begin(part)
+            self._source.look()
+            found, end = self._cut()
+            if not self._checker.passes() or found is None:
+                # What a parser forgives, the other one judges.
+                break
+            self._lines += self._data.count(b"\n", 0, end)
+            self._data = self._data[end:]
             yield from found
-            part = self._source.read(CHUNK)
         if not part and self._data.strip() == b"</metadata>" and self._head:
-            with translated("primary"):
-                self._parser.close()
+            self._checker.close()
         else:
-            self.rest = _Joined(self._head + b"\n" * self._lines + self._data, self._source)
+            self._source.put_back(self._head + b"\n" * self._lines + self._data)
+            self.rest = self._source
 
-    def _cut(self, part: bytes) -> list[Listed] | None:
-        """Return the whole packages of what is here; None where it cannot be told."""
-        if not (self._head or self._behead()) or _NO_TAG.search(self._data):
-            # Looked for before anything is cut: what begins here may hide what follows.
-            return None
-        with translated("primary"):
-            self._parser.feed(part)
-        if self._parser.feed_error_log:
-            # What a parser forgives, the other one judges.
-            return None
+    def end(self) -> None:
+        """Have nothing more read."""
+        self._checker.end()
+
+    def _cut(self) -> tuple[list[Listed] | None, int]:
+        """Return the whole packages of what is here, and their end; None where it cannot be told."""
         found: list[Listed] = []
-        at, end = 0, self._data.rfind(_END) + len(_END)
-        while at < end:
+        at, last = 0, self._data.rfind(_END)
+        end = last + len(_END)
+        while at <= last:
             match = _PACKAGE.match(self._data, at, end)
             if match is None:
-                return None
-            found.append(Listed._make(map(bytes.decode, match.groups(b""))))
+                return None, 0
+            try:
+                found.append(Listed._make(map(bytes.decode, match.groups(b""))))
+            except UnicodeDecodeError:
+                return None, 0
             at = self._data.find(_END, match.end()) + len(_END)
             if not self._data[at - TAIL : at - len(_END)].rstrip().endswith(_FORMAT_END):
-                return None
+                return None, 0
         if self._data.count(_FORMAT_END, 0, at) != len(found) or (not found and len(self._data) > MAX_ELEMENT):
             # A second <format> could stand around anything.
-            return None
-        self._lines += self._data.count(b"\n", 0, at)
-        self._data = self._data[at:]
-        return found
+            return None, 0
+        return found, at
 
     def _behead(self) -> bool:
         match = _HEAD.match(self._data)
@@ -165,16 +232,38 @@ class _Cutter:
         return True
 
 
-class _Joined:
-    """Bytes, and then a stream."""
+class _Ahead:
+    """A stream of which a part can be read before its turn, and given back after it."""
 
-    def __init__(self, first: bytes, then: Readable) -> None:
-        self._first, self._then = first, then
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+        self._first = b""
+        self._failure: Exception | None = None
+
+    def look(self) -> None:
+        """Read the next part now; what that raises is raised in its turn."""
+        try:
+            self._first = self._gather(CHUNK)
+        except Exception as error:  # noqa: BLE001
+            self._failure = error
+
+    def put_back(self, data: bytes) -> None:
+        """Have this read before the rest."""
+        self._first = data + self._first
+
+    def _gather(self, size: int) -> bytes:
+        parts, left = list[bytes](), size
+        while left > 0 and (part := self._source.read(left)):
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
 
     def read(self, size: int, /) -> bytes:
-        """Return up to so many bytes."""
+        """Return so many bytes, fewer at the end alone or where they were here already."""
         if not self._first:
-            return self._then.read(size)
+            if self._failure is not None:
+                raise self._failure
+            return self._gather(size)
         part, self._first = self._first[:size], self._first[size:]
         return part
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import functools
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from mirrorpy.errors import LocalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 FILE_MODE = 0o444
 FOLDER_MODE = 0o755
@@ -30,18 +29,25 @@ _HINTS = {
 }
 
 
-@contextlib.contextmanager
-def translated(doing: str) -> Iterator[None]:
+class translated:  # noqa: N801  # written like contextlib's own, and as a class: a small file passes five
     """Raise OSError as LocalError, with the file and what to do."""
-    try:
-        yield
-    except OSError as error:
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate."""
+        if not isinstance(error, OSError):
+            return
         # Of two names the second is the new one, which could not be made.
         file = error.filename2 or error.filename
         name = os.fsdecode(file) if isinstance(file, (str, bytes)) else None
         where = f"{name}: " if name else ""
         cause = error.strerror or str(error)
-        raise LocalError(f"{where}{doing}: {cause}", hint=_HINTS.get(error.errno or 0)) from error
+        raise LocalError(f"{where}{self._doing}: {cause}", hint=_HINTS.get(error.errno or 0)) from error
 
 
 @functools.cache

@@ -140,6 +140,10 @@ class Pool:
                 os.rename(unfinished, target)
         self._proved[key] = True
 
+    def came(self, key: Checksum) -> bool:
+        """Whether an object came in this run, so that `place` has a name to spare for it."""
+        return key in self._spare
+
     def place(self, key: Checksum, target: str) -> None:
         """Give a pool object the name that it has in a generation under construction.
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mirrorpy.plan import Entry
+    from mirrorpy.rpmmd.model import Checksum
     from mirrorpy.store.layout import Layout, Place, RepoLayout
     from mirrorpy.store.pool import Pool
 
@@ -40,6 +41,8 @@ class Stage:
         self._layout, self._place, self._own = layout, place, own
         self._folder = own.staged
         self._made: set[str] = {""}
+        self._linked: dict[str, Checksum | None] = {}
+        self._early: list[str] = []
         with translated("cannot prepare the next generation"):
             if os.path.lexists(own.staged):
                 owe_sweep(layout)
@@ -71,15 +74,41 @@ class Stage:
         """
         assert entry.key is not None
         with translated(f"cannot link {entry.path} from the pool"):
+            if self._has(entry):
+                return
             target = self._target(entry.path)
             try:
                 pool.place(entry.key, target)
             except FileNotFoundError:
                 raise LeftPool(entry.path) from None
 
+    def _has(self, entry: Entry) -> bool:
+        """Tell whether a file was linked early; another one of this name makes room."""
+        if entry.path not in self._linked:
+            return False
+        if self._linked.pop(entry.path) == entry.key:
+            return True
+        os.unlink(f"{self._folder}/{entry.path}")
+        return False
+
+    def take(self, linked: dict[str, Checksum | None], folders: list[str]) -> None:
+        """Count on what was linked early, in these folders: by path, its name in the pool; None is another file's."""
+        self._linked, self._early = linked, sorted(folders, reverse=True)
+        self._made.update(folders)
+
+    def _drop_unwanted(self) -> None:
+        """Take away what was linked early and is no part of the generation."""
+        for path in self._linked:
+            os.unlink(f"{self._folder}/{path}")
+        for folder in self._early:
+            with contextlib.suppress(OSError):
+                os.rmdir(f"{self._folder}/{folder}")
+
     def carry(self, entry: Entry, pool: Pool, old: Generation | None) -> bool:
         """Put a retired file into the generation, from the pool or the generation before; False if neither has it."""
         with translated(f"cannot carry {entry.path}"):
+            if self._has(entry):
+                return True
             if entry.key is not None and pool.holds(entry.key, entry.size):
                 pool.link(entry.key, self._target(entry.path))
                 return True
@@ -109,6 +138,7 @@ class Stage:
         name = self._place.generation(stamp)
         generation = Generation(name, stamp, f"{self._place.folder}/{name}", self._own.manifest(stamp))
         with translated("cannot publish"):
+            self._drop_unwanted()
             write_manifest(f"{self._folder}.files", entries)
             make_folders(self._place.folder, below=self._layout.root)
             os.rename(self._folder, generation.folder)

@@ -36,7 +36,7 @@ FEWEST, FEWEST_SMALL, MOST_FILES = 6, 48, 64
 SMALL = 64 * 1024
 """Bytes, on average, of files of which more may be left: a far server is asked for many of them ahead."""
 logger = logging.getLogger(__name__)
-_RUN = "import sys; sys.path[:] = {path!r}; from mirrorpy.sync.errand import main; main()"
+_RUN = "import gc, sys; gc.set_threshold(50_000); sys.path[:] = {path!r}; from mirrorpy.sync.errand import main; main()"
 
 
 @dataclass(slots=True, eq=False)

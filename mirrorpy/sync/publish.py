@@ -104,8 +104,9 @@ def publish_entries(
     pool: Pool,
     published: Generation | None,
     now: float,
+    early: Stage | None = None,
 ) -> Publication:
-    """Build a generation of these entries and index files, and switch to it.
+    """Build a generation of these entries and index files, in a stage begun early if there is one, and switch to it.
 
     Retired files that cannot be linked any more are left out, with a warning; nobody is promised them.
 
@@ -114,7 +115,7 @@ def publish_entries(
         LocalError: This machine refuses.
     """
     stamp, seconds = next_stamp(published, list_generations(place, own), now)
-    stage = Stage(layout, place, own)
+    stage = early or Stage(layout, place, own)
     done = Publication(Generation(place.generation(stamp), stamp, "", ""))
     lost: set[str] = set()
     for entry in entries():

@@ -17,13 +17,13 @@ from mirrorpy.plan import Plan, Rules, collect, plan_sync
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.signatures import Demands
 from mirrorpy.store.durable import translated
+from mirrorpy.store.early import begin_early
 from mirrorpy.store.generation import later_generations, published_generation
 from mirrorpy.store.lock import lock_repository, share_pool
 from mirrorpy.store.pool import Pool
 from mirrorpy.store.probe import check_space, prepare_repository, prepare_root, probe_place
 from mirrorpy.store.state import read_state
 from mirrorpy.store.weak import read_weak, write_weak
-from mirrorpy.sync.adopt import Adopter
 from mirrorpy.sync.beside import Beside
 from mirrorpy.sync.crew import Crew
 from mirrorpy.sync.extras import Extras
@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mirrorpy.config.model import Repository
-    from mirrorpy.rpmmd.model import RemoteFile, Repomd
+    from mirrorpy.rpmmd.model import RemoteFile
     from mirrorpy.store.adopted import Taken
+    from mirrorpy.store.early import EarlyStage
     from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout
+    from mirrorpy.sync.adopt import Adopter
     from mirrorpy.sync.claims import Claims
     from mirrorpy.sync.publish import Audit
     from mirrorpy.sync.report import Options, Watch
@@ -101,6 +103,7 @@ class _Sync:
         self.resigned = False
         self.spool: str | None = None
         self.crew: Crew | None = None
+        self.early: EarlyStage | None = None
         self.adopter: Adopter | None = None
 
     def run(self) -> RepoReport:
@@ -194,6 +197,8 @@ class _Sync:
             else:
                 self.report.warnings += self.beside.warnings
                 return
+            finally:
+                self._end_early()
         if lost is not None:
             raise lost
         raise UpstreamMoving(
@@ -205,6 +210,8 @@ class _Sync:
     def _begin_adoption(self) -> None:
         adoption = begin_adoption(self.options.adopt, self.repo, self.layout, self.place, self.own)
         if adoption is not None:
+            from mirrorpy.sync.adopt import Adopter  # noqa: PLC0415  # once in a repository's life
+
             width = min(self.network.width, os.cpu_count() or 1)
             self.adopter = Adopter(
                 adoption, self.layout, self.pool, self.own, repo_id=self.repo.id, width=width, watch=self.watch
@@ -308,10 +315,11 @@ class _Sync:
             lacking = [file for file in lacking_records(repomd, self.pool) if not self._recovers(file)]
             lacking = self._adopt(lacking, lambda taken: open_check(repomd, taken))
             check_space(self.layout, sum(file.size or 0 for file in lacking))
-            self._ready(repomd)
+            self._ready(snapshot)
             self.shortfall.judge(self.filler.fill(lacking, repomd), snapshot)
         records = Records(self.pool, self.upstream, self.shortfall.missing, self.spool)
-        files = collect(tree_files(snapshot, records.open, self.report.warnings))
+        promised = tree_files(snapshot, records.open, self.report.warnings)
+        files = collect(self.early.along(promised) if self.early else promised)
         self.report.warnings += check_bases(snapshot, files.values())
         self.beside.gather(files)
         rules = Rules(self.repo.grace, self.repo.max_shrink, self.options.allow_shrink, self.repo.tree == "all")
@@ -323,12 +331,22 @@ class _Sync:
         plan.fetch = self._adopt(rest, lambda taken: open_check(repomd, taken))
         return plan
 
-    def _ready(self, repomd: Repomd) -> None:
-        """Start processes while metadata comes and is read, where nothing is here and it is a lot."""
-        primary = repomd.record("primary")
-        size = primary.open_size if primary else None
-        if self.crew is not None and self.published is None and self.crew.suits((size or 0) // TYPICAL):
-            self.crew.start()
+    def _ready(self, snapshot: Snapshot) -> None:
+        """Start processes while a lot of metadata comes: those that download, or one that links what is here."""
+        primary = snapshot.whole.record("primary")
+        count = ((primary.open_size if primary else None) or 0) // TYPICAL
+        if self.crew is None:
+            return
+        if self.published is None:
+            if self.crew.suits(count):
+                self.crew.start()
+        elif snapshot.changed and not self.options.checksum:
+            self.early = begin_early(self.layout, self.place, self.own, self.pool, self.crew.lock, count)
+
+    def _end_early(self) -> None:
+        early, self.early = self.early, None
+        if early is not None:
+            early.end()
 
     def _adopt(self, files: list[RemoteFile], check: Callable[[Taken], None] | None = None) -> list[RemoteFile]:
         """Take from an old tree what it has of these files, and return the others."""
@@ -353,6 +371,7 @@ class _Sync:
             self.pool,
             self.published,
             self.clock(),
+            self.early.stage() if self.early else None,
         )
         report, self.published = self.report, done.generation
         remember_publication(self.state, self.repo, done.generation, self.shortfall, self.signed.demands.trust)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-import ssl
 import threading
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import ConfigError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
     from mirrorpy.config.model import Connection
@@ -49,6 +49,8 @@ def tls_context(settings: Connection, *, trusted: bool) -> ssl.SSLContext:
     Raises:
         ConfigError: A certificate file is none.
     """
+    import ssl  # noqa: PLC0415  # a mirror in the next room often has none
+
     with _certificate(settings.sslcacert):
         context = ssl.create_default_context(cafile=settings.sslcacert if settings.sslverify else None)
     if not settings.sslcacert and not context.cert_store_stats()["x509_ca"]:

@@ -10,7 +10,6 @@ import errno
 import re
 import select
 import socket
-import ssl
 import struct
 import time
 from collections import deque
@@ -22,6 +21,7 @@ from mirrorpy.upstream.body import Broken, body_of
 from mirrorpy.upstream.tls import hopeless
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Sequence
 
     from mirrorpy.upstream.answer import HeaderFields
@@ -86,6 +86,7 @@ class Wire:
                 hint = "raise the limit of open files, or lower max_parallel_downloads"
                 raise LocalError(f"cannot connect: {error.strerror}", hint=hint) from error
             raise Broken(f"cannot connect: {error}", hopeless=hopeless(error)) from error
+        self._tls: ssl.SSLSocket | None = None if tls is None else self._socket  # type: ignore[assignment]
         self._wait_at_most(timeout)
         self._unread = select.poll()
         self._unread.register(self._socket, select.POLLIN)
@@ -105,7 +106,7 @@ class Wire:
 
         Not with TLS, whose reads begin again when the kernel's time is over, and wait for whole records.
         """
-        if isinstance(self._socket, ssl.SSLSocket):
+        if self._tls is not None:
             return  # what `_connected` set holds on
         seconds = struct.pack("@ll", int(timeout), int(timeout % 1 * 1e6))
         self._socket.settimeout(None)
@@ -209,7 +210,7 @@ class Wire:
         full waits until that is the most that was asked for, where data comes briskly: fewer calls, each of which hands
         Python's lock to another thread. What drips is told of as it comes; TLS gives a record at a time.
         """
-        full = full and self._brisk and not isinstance(self._socket, ssl.SSLSocket)
+        full = full and self._brisk and self._tls is None
         got = self._receive_into(self._view[:most], socket.MSG_WAITALL if full else 0)
         self._brisk = got >= BRISK
         return self._view[:got]
@@ -225,7 +226,7 @@ class Wire:
     @property
     def quiet(self) -> bool:
         """Whether nothing came since the last answer, not even the end: what comes unasked is none (RFC 9112, 9.2)."""
-        held = self._socket.pending() if isinstance(self._socket, ssl.SSLSocket) else 0
+        held = 0 if self._tls is None else self._tls.pending()
         return not held and not self._unread.poll(0)
 
     def close(self) -> None:

@@ -29,7 +29,8 @@ def main(how: str, name: str, folder: Path) -> None:
         numbers = sorted(random.Random(SEED).sample(numbers, SOME))
 
     def trial(number: int, site: Site) -> Found:
-        found = fail(number, site, known) if how == "fail" else kill(number, site, known, steady=how == "kill")
+        steady = how == "kill" and not known.scene.beside
+        found = fail(number, site, known) if how == "fail" else kill(number, site, known, steady=steady)
         return {"point": number, "operation": known.operations[number - 1], **found}
 
     try_each(numbers, trial, known, folder)
@@ -39,6 +40,7 @@ def kill(number: int, site: Site, known: Known, *, steady: bool) -> Found:
     """Kill the command just before one operation; a steady one does the same things each time."""
     ended = site.run(*known.scene.command, reached=points.kill_at(number), hours=INTERRUPTED)
     faults = []
+    site.wait_for_locks()
     if steady and (not ended.killed or ended.operations != known.operations[:number]):
         faults.append(f"was not killed there: {ended.status}, {ended.operations[-1]}, {ended.errors}")
     return judge(site, known, faults)

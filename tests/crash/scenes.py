@@ -43,6 +43,14 @@ def changed(site: Site) -> None:
     site.dawn(3)
 
 
+def changed_and_begun_early(site: Site) -> None:
+    """The same, and a process links what stays, which for so few files it would not."""
+    from mirrorpy.store import early
+
+    early.WORTH = 0
+    changed(site)
+
+
 def too_many(site: Site) -> None:
     """One generation more than is to be kept, and something whose grace is over."""
     retired(site, keep=2)
@@ -125,11 +133,14 @@ class Scene:
     """Whose published paths are looked at."""
     gap: bool = False
     """Whether there may be nothing at a published path, until the next run."""
+    beside: bool = False
+    """Whether a process does part of it, so that no two runs do the same things."""
 
 
 SCENES = {
     "first sync": Scene(nothing, SYNC, repos=(CENTOS, EXTRA)),
     "changing sync": Scene(changed, SYNC),
+    "changing sync, begun early": Scene(changed_and_begun_early, SYNC, beside=True),
     "sync past grace, keep 2 to 1": Scene(too_many, SYNC),
     "prune": Scene(too_many, ("prune",)),
     "prune --forget": Scene(left, FORGET, heal=(SYNC, FORGET), repos=(*PATHS,)),

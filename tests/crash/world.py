@@ -1,5 +1,6 @@
 """A small world: three upstreams over three days, as folders, and a mirror of them that can be copied."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -144,6 +145,12 @@ class Site:
 
         command = tuple(part.format(root=self.root) for part in command)
         return run(["--config", str(self.config), *command], reached, set_clock, attend, flush=flush)
+
+    def wait_for_locks(self) -> None:
+        """Let the processes of a run that was killed find out."""
+        for path in (self.root / ".mirrorpy" / "repos").glob("*/lock"):
+            with path.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
 
     def sync(self, *repos: str, hours: float) -> None:
         """Sync, which has to go well."""

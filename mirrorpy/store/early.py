@@ -1,0 +1,141 @@
+"""A stage that is begun early: what the pool has is linked into it while the metadata that promises it is still read.
+
+A sync that changes little of a large repository takes longer to link what stays than to download what is new. So a
+process makes these links meanwhile. Nobody relies on it: what it did not link, or what is another file by now, is
+linked when the generation is built.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import marshal
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from mirrorpy.store.pool import owe_sweep
+from mirrorpy.store.stage import Stage, clear_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mirrorpy.rpmmd.model import Checksum, RemoteFile
+    from mirrorpy.store.layout import Layout, Place, RepoLayout
+    from mirrorpy.store.pool import Pool
+
+WORTH = 1_000
+"""Files from which on a process is worth its start."""
+BATCH = 256
+"""Files that the process is told of at a time."""
+logger = logging.getLogger(__name__)
+_RUN = "import sys; sys.path[:] = {path!r}; from mirrorpy.store.linker import main; main()"
+
+
+class EarlyStage:
+    """A stage, and the process that links into it."""
+
+    def __init__(
+        self, stage: Stage, process: subprocess.Popen[bytes], layout: Layout, own: RepoLayout, pool: Pool
+    ) -> None:
+        self._stage: Stage | None = stage
+        self._process, self._layout, self._own, self._pool = process, layout, own, pool
+        self._told: list[tuple[str, Checksum]] = []
+        self._batch: list[tuple[str, str, int]] = []
+
+    def along(self, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
+        """Yield files, and have those linked that the pool has."""
+        for file in files:
+            if file.size is not None and (key := self._pool.key(file.checksum)) is not None:
+                path = file.path
+                self._told.append((path, key))
+                self._batch.append((self._pool.path(key), path, file.size))
+                if len(self._batch) == BATCH:
+                    self._tell()
+            yield file
+
+    def _tell(self) -> None:
+        """Tell the process of a batch; one that is gone is found out by its silence."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(marshal.dumps(self._batch))
+            self._process.stdin.flush()
+        self._batch = []
+
+    def stage(self) -> Stage | None:
+        """Return the stage with its links, as far as they are the pool's own files by now; None where it is no good."""
+        inodes, folders = self._answer()
+        if self._stage is None or len(inodes) != len(self._told):
+            return None
+        stage, self._stage = self._stage, None
+        listed = functools.cache(_inodes)
+        linked: dict[str, Checksum | None] = {}
+        for (path, key), inode in zip(self._told, inodes, strict=True):
+            if inode:
+                folder, _, name = self._pool.path(key).rpartition("/")
+                good = listed(folder).get(name) == inode and not self._pool.came(key)
+                linked[path] = key if good else None
+        stage.take(linked, folders)
+        return stage
+
+    def _answer(self) -> tuple[list[int], list[str]]:
+        """Let the process finish, and return the inodes that it linked and the folders that it made."""
+        if self._batch:
+            self._tell()
+        self._tell()
+        assert self._process.stdout is not None
+        try:
+            inodes, folders = marshal.load(self._process.stdout)  # noqa: S302  # our own process wrote it
+        except (EOFError, OSError, TypeError, ValueError):
+            return [], []
+        return inodes, folders
+
+    def end(self) -> None:
+        """End the process; a stage that nobody took is cleared away."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
+        if self._stage is not None:
+            self._stage = None
+            # Where this fails, the next run does it.
+            with contextlib.suppress(OSError):
+                owe_sweep(self._layout)
+                clear_stage(self._own)
+
+
+def begin_early(layout: Layout, place: Place, own: RepoLayout, pool: Pool, lock: int, count: int) -> EarlyStage | None:
+    """Return a stage that is begun early, for about so many files; None where it is not worth it, or starts no process.
+
+    The process keeps the open file lock's lock with us, so that no other run takes the stage for its own.
+
+    Raises:
+        LocalError: This machine refuses a folder.
+    """
+    if count < WORTH:
+        return None
+    stage = Stage(layout, place, own)
+    bare = ["-S", "-B"] if sys.dont_write_bytecode else ["-S"]
+    try:
+        process = subprocess.Popen(  # noqa: S603  # ourselves
+            [sys.executable, *bare, "-c", _RUN.format(path=[os.path.abspath(folder) for folder in sys.path])],
+            cwd=own.staged,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[lock],
+        )
+    except OSError as error:
+        logger.info("cannot start a process: %s", error)
+        return None
+    return EarlyStage(stage, process, layout, own, pool)
+
+
+def _inodes(folder: str) -> dict[str, int]:
+    with contextlib.suppress(OSError), os.scandir(folder) as found:
+        return {file.name: file.inode() for file in found}
+    return {}
