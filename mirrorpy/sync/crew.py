@@ -31,7 +31,7 @@ WORTH = 1_000
 """Files from which on interpreters more are started; that takes a tenth of a second."""
 MOST = 4
 """Of them; nginx and the disk want cores too."""
-FEWEST, FEWEST_SMALL, MOST_FILES = 6, 48, 64
+FEWEST, FEWEST_SMALL, MOST_FILES = 6, 48, 256
 """Files that a process has before it, for each of its connections: few in the end, so that all are done together."""
 SMALL = 64 * 1024
 """Bytes, on average, of files of which more may be left: a far server is asked for many of them ahead."""
@@ -83,7 +83,9 @@ class Crew:
         return count >= WORTH and self._count() > 1 and self.network.may_be_divided(self.repo)
 
     def _count(self) -> int:
-        return min(len(os.sched_getaffinity(0)), self.network.width, MOST)
+        cores = len(os.sched_getaffinity(0))
+        # One more than cores: each waits for an answer or the disk at times.
+        return min(cores + 1 if cores > 1 else 1, self.network.width, MOST)
 
     def bring(self, files: Sequence[RemoteFile], repomd: Repomd | None) -> Iterator[Landed | Failed]:
         """Yield what becomes of each file, as they come; repomd is what promises the records among them.
@@ -188,7 +190,7 @@ class Crew:
     def _share(self, left: int) -> int:
         """Return how many files a process may have before it, where so many are not given to any yet."""
         connections = max(1, self.network.width // len(self._processes))
-        return connections * max(self._fewest, min(MOST_FILES, left // (16 * self.network.width)))
+        return connections * max(self._fewest, min(MOST_FILES, left // (4 * self.network.width)))
 
     def _result(self, file: RemoteFile, done: Come | tuple[int, MirrorError]) -> Landed | Failed:
         if isinstance(done, Come):
