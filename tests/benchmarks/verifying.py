@@ -1,11 +1,11 @@
 """How fast `mirrorpy verify` reads and hashes a repository, beside sha256sum, rpmkeys and openssl.
 
-python -m tests.benchmarks.verifying [--runs 3] [--scale 1.0]
+python -m tests.benchmarks.verifying [--runs 3] [--scale 1.0] [--cold]
 
 2,500 packages of very different sizes, 1.7 GB, as a distribution's are. All take turns, in an order that is reversed
 each round; the first round is to warm up. A Markdown table of medians, and of each round's ratio to openssl's speed on
-one core times the cores. The files are in the page cache, so no disk is measured. Needs rpm-rs, createrepo_c, rpmkeys
-and openssl.
+one core times the cores. The files are in the page cache, so no disk is measured, unless that is emptied before each
+(--cold, as root): then `cat` shows what the disk gives. Needs rpm-rs, createrepo_c, rpmkeys and openssl.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.machine import CORES, sha256_speed
+from tests.benchmarks.machine import CORES, forget_files, sha256_speed
 from tests.benchmarks.measure import Usage, measure
 from tests.benchmarks.mirrorers import environment, install
 from tests.benchmarks.results import OURS, Sample, spread
@@ -67,6 +67,7 @@ def contestants(folder: Path, repo: Path, python: Path) -> dict[str, Callable[[]
 
     check = ["sha256sum", "--check", "--status"]
     one, several = checksum_lists(folder, packages, 1), checksum_lists(folder, packages, CORES)
+    reading = 'exec xargs -0 --arg-file "$0.names" cat >/dev/null'
     names = folder / "names"
     names.write_bytes("\0".join(map(str, packages)).encode())
     at_once = ["xargs", f"--max-procs={CORES}", "--max-args=1", "--arg-file", _listing(folder, several)]
@@ -79,17 +80,20 @@ def contestants(folder: Path, repo: Path, python: Path) -> dict[str, Callable[[]
         f"`openssl dgst -sha256`, {CORES} at a time": run(
             *at_once, "sh", "-c", 'exec xargs -0 --arg-file "$0.names" openssl dgst -sha256'
         ),
+        f"`cat`, {CORES} at a time": run(*at_once, "sh", "-c", reading),
         "`rpmkeys -K`": run("xargs", "-0", "--arg-file", str(names), program("rpmkeys"), "-K", "--nosignature"),
     }
 
 
-def measure_all(folder: Path, repo: Path, cell: str, runs: int, python: Path) -> list[Sample]:
-    """Let all take turns."""
+def measure_all(folder: Path, repo: Path, cell: str, runs: int, python: Path, *, cold: bool = False) -> list[Sample]:
+    """Let all take turns, each with an empty page cache if cold."""
     samples = []
     with tempfile.TemporaryDirectory(dir=folder) as place:
         programs = contestants(Path(place), repo, python)
         for number in range(runs + 1):
             for name in list(programs) if number % 2 else list(programs)[::-1]:
+                if cold:
+                    forget_files()
                 used = programs[name]()
                 if number:
                     samples.append(Sample(cell, "verify", name, number, used.wall, used.cpu, used.peak, used.tree))
@@ -121,13 +125,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of packages")
+    parser.add_argument("--cold", action="store_true", help="empty the page cache before each")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mirrorpy-bench-") as place:
         folder = Path(place)
         upstream = Upstream(folder, "centos", max(1, int(SHAPES["centos"].packages * args.scale)))
         size = sum(path.stat().st_size for path in upstream["first"].glob("Packages/*/*.rpm"))
         load = os.getloadavg()[0]
-        samples = measure_all(folder, upstream["first"], "centos", args.runs, install(folder / "venv"))
+        samples = measure_all(folder, upstream["first"], "centos", args.runs, install(folder / "venv"), cold=args.cold)
         print(f"{size / 1e9:.2f} GB, {CORES} cores, {args.runs} rounds, Python {sys.version.split()[0]}, ", end="")
         print(f"load before {load:.1f}\n")
         print(*table(samples, size), sep="\n")
