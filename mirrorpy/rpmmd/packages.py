@@ -1,23 +1,20 @@
 """The packages of primary.xml as plain fields: cut out of the bytes where that is safe, else element by element.
 
-libxml2 reads every byte either way, and refuses what is not well-formed; it does so in a thread of its own, beside the
-cutting, and nothing is believed before it was read. While it meets nothing but elements and text,
-each `<` begins a tag, and a pattern for a whole package as createrepo_c writes it sees what a parser sees; to build
-elements for all that a mirror does not want to know takes three times as long. At the first comment, head or package
-that is written otherwise, the element parser takes over for the rest.
+libxml2 reads every byte either way, and refuses what is not well-formed; it does so beside the cutting, and nothing is
+believed before it was read. While it meets nothing but elements and text, each `<` begins a tag, and a pattern for a
+whole package as createrepo_c writes it sees what a parser sees; to build elements for all that a mirror does not want
+to know takes three times as long. At the first comment, head or package that is written otherwise, the element parser
+takes over for the rest.
 """
 
 from __future__ import annotations
 
-import queue
 import re
-import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from lxml import etree
-
 from mirrorpy.errors import RepodataError
-from mirrorpy.rpmmd.xml import COMMON, MAX_ELEMENT, XML_BASE, iter_elements, translated
+from mirrorpy.rpmmd.wellformed import Checker
+from mirrorpy.rpmmd.xml import COMMON, MAX_ELEMENT, XML_BASE, iter_elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,83 +88,12 @@ def iter_packages(source: Readable, check_root: Callable[[str, str | None], None
             raise RepodataError(f"primary has a package of another namespace than {COMMON}")
 
 
-class _Deaf:
-    """A parser's target that wants to hear of nothing: the parser checks, and builds nothing."""
-
-    def close(self) -> None:
-        """Have no result."""
-
-
-class _Checker:
-    """Reads a document part by part as libxml2 does, beside whoever waits for what it says of it."""
-
-    def __init__(self) -> None:
-        self._parser = etree.XMLParser(
-            target=_Deaf(),  # type: ignore[arg-type]  # need not have every method
-            resolve_entities=False,
-            no_network=True,
-            huge_tree=False,
-        )
-        self._parts: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._verdicts: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def begin(self, part: bytes) -> None:
-        """Have the next part read; a document of one part is not worth a thread."""
-        if self._thread is None:
-            if len(part) < CHUNK:
-                self._read(part)
-                return
-            self._thread = threading.Thread(target=self._read_all, daemon=True)
-            self._thread.start()
-        self._parts.put(part)
-
-    def _read_all(self) -> None:
-        while (part := self._parts.get()) is not None:
-            self._read(part)
-
-    def _read(self, part: bytes) -> None:
-        try:
-            self._parser.feed(part)
-        except Exception as error:  # noqa: BLE001  # raised by the one who waits
-            self._verdicts.put(error)
-        else:
-            self._verdicts.put(None)
-
-    def passes(self) -> bool:
-        """Wait for what was begun; False where it has something that a parser forgives.
-
-        Raises:
-            RepodataError: It is not well-formed.
-        """
-        with translated("primary"):
-            if error := self._verdicts.get():
-                raise error
-        return not self._parser.feed_error_log
-
-    def close(self) -> None:
-        """Say that this was all.
-
-        Raises:
-            RepodataError: Something is missing.
-        """
-        with translated("primary"):
-            self._parser.close()
-
-    def end(self) -> None:
-        """Have nothing more read."""
-        if self._thread is not None:
-            self._parts.put(None)
-            self._thread.join()
-            self._thread = None
-
-
 class _Cutter:
     """Cuts packages out of a stream as long as all is as it expects it."""
 
     def __init__(self, source: Readable, check_root: Callable[[str, str | None], None]) -> None:
         self._source, self._check_root = _Ahead(source), check_root
-        self._checker = _Checker()
+        self._checker = Checker()
         self._head = b""
         self._data = b""
         """What was read, but not cut."""
@@ -183,7 +109,7 @@ class _Cutter:
             if not (self._head or self._behead()) or _NO_TAG.search(self._data):
                 # Looked for before anything is cut: what begins here may hide what follows.
                 break
-            self._checker.begin(part)
+            self._checker.begin(part, more=len(part) >= CHUNK)
             self._source.look()
             found, end = self._cut()
             if not self._checker.passes() or found is None:
