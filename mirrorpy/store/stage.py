@@ -115,7 +115,10 @@ class Stage:
             same = pool.path(entry.key) if entry.key else ""
             if old is None or old.damage(entry) or os.path.exists(same):
                 return False
-            os.link(f"{old.folder}/{entry.path}", self._target(entry.path), follow_symlinks=False)
+            source = f"{old.folder}/{entry.path}"
+            if entry.key is not None and not pool.vouches(source, entry.key):
+                return False
+            os.link(source, self._target(entry.path), follow_symlinks=False)
         return True
 
     def write(self, path: str, data: bytes, modified: int) -> None:

@@ -315,6 +315,19 @@ def test_carry(root):
     assert not stage.carry(b, root.pool, None)
 
 
+@pytest.mark.parametrize(("trust", "carried"), [(True, True), (False, False)])
+def test_carry_of_what_is_damaged(root, trust, carried):
+    """Its size is right, and the pool has it no more: a repair took it away there."""
+    old = root.publish(T0, a="one")
+    entry = root.entry("a", "one")
+    path = Path(old.folder, "a")
+    path.chmod(0o644)
+    path.write_text("0ne")
+    os.unlink(root.pool.path(sha256("one")))
+    pool = Pool(root.layout, trust=trust)
+    assert Stage(root.layout, root.place, root.own).carry(entry, pool, old) is carried
+
+
 def test_carry_from_the_pool(root):
     entry = root.entry("a", "one")
     stage = Stage(root.layout, root.place, root.own)
