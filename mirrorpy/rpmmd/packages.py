@@ -168,10 +168,11 @@ class _Ahead:
 
     def look(self) -> None:
         """Read the next part now; what that raises is raised in its turn."""
-        try:
-            self._first = self._gather(CHUNK)
-        except Exception as error:  # noqa: BLE001
-            self._failure = error
+        if self._failure is None:
+            try:
+                self._first = self._gather(CHUNK)
+            except Exception as error:  # noqa: BLE001
+                self._failure = error
 
     def put_back(self, data: bytes) -> None:
         """Have this read before the rest."""
@@ -179,9 +180,14 @@ class _Ahead:
 
     def _gather(self, size: int) -> bytes:
         parts, left = list[bytes](), size
-        while left > 0 and (part := self._source.read(left)):
-            parts.append(part)
-            left -= len(part)
+        try:
+            while left > 0 and (part := self._source.read(left)):
+                parts.append(part)
+                left -= len(part)
+        except Exception as error:
+            if not parts:
+                raise
+            self._failure = error
         return b"".join(parts)
 
     def read(self, size: int, /) -> bytes:

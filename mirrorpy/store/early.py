@@ -8,12 +8,12 @@ linked when the generation is built.
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import marshal
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from mirrorpy.store.pool import owe_sweep
@@ -31,7 +31,9 @@ WORTH = 1_000
 BATCH = 256
 """Files that the process is told of at a time."""
 logger = logging.getLogger(__name__)
-_RUN = "import sys; sys.path[:] = {path!r}; from mirrorpy.store.linker import main; main()"
+LINKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "linker.py")
+ENTRY = 1024
+"""Bytes of a folder for each file in it of which we want to know, up to which it is listed: names are 64 long."""
 
 
 class EarlyStage:
@@ -43,7 +45,7 @@ class EarlyStage:
         self._stage: Stage | None = stage
         self._process, self._layout, self._own, self._pool = process, layout, own, pool
         self._told: list[tuple[str, Checksum]] = []
-        self._batch: list[tuple[str, str, int]] = []
+        self._batch: list[tuple[bytes, bytes, int]] = []
 
     def along(self, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
         """Yield files, and have those linked that the pool has."""
@@ -51,7 +53,7 @@ class EarlyStage:
             if file.size is not None and (key := self._pool.key(file.checksum)) is not None:
                 path = file.path
                 self._told.append((path, key))
-                self._batch.append((self._pool.path(key), path, file.size))
+                self._batch.append((os.fsencode(self._pool.path(key)), os.fsencode(path), file.size))
                 if len(self._batch) == BATCH:
                     self._tell()
             yield file
@@ -68,19 +70,27 @@ class EarlyStage:
         """Return the stage with its links, as far as they are the pool's own files by now; None where it is no good."""
         inodes, folders = self._answer()
         if self._stage is None or len(inodes) != len(self._told):
+            logger.info("links made early are not used: their process did not tell of them")
             return None
         stage, self._stage = self._stage, None
-        listed = functools.cache(_inodes)
-        linked: dict[str, Checksum | None] = {}
+        stage.take(self._linked(inodes), [os.fsdecode(folder) for folder in folders])
+        return stage
+
+    def _linked(self, inodes: list[int]) -> dict[str, Checksum | None]:
+        """Return what was linked, by path, and its key; None where that is another file by now, or came in this run."""
+        told: defaultdict[str, list[tuple[str, int, str, Checksum]]] = defaultdict(list)
         for (path, key), inode in zip(self._told, inodes, strict=True):
             if inode:
                 folder, _, name = self._pool.path(key).rpartition("/")
-                good = listed(folder).get(name) == inode and not self._pool.came(key)
-                linked[path] = key if good else None
-        stage.take(linked, folders)
-        return stage
+                told[folder].append((name, inode, path, key))
+        linked: dict[str, Checksum | None] = {}
+        for folder, files in told.items():
+            here = _inodes(folder, [name for name, *_ in files])
+            for name, inode, path, key in files:
+                linked[path] = key if here.get(name) == inode and not self._pool.came(key) else None
+        return linked
 
-    def _answer(self) -> tuple[list[int], list[str]]:
+    def _answer(self) -> tuple[list[int], list[bytes]]:
         """Let the process finish, and return the inodes that it linked and the folders that it made."""
         if self._batch:
             self._tell()
@@ -104,7 +114,8 @@ class EarlyStage:
             self._stage = None
             # Where this fails, the next run does it.
             with contextlib.suppress(OSError):
-                owe_sweep(self._layout)
+                if _has_last_links(self._own.staged):
+                    owe_sweep(self._layout)
                 clear_stage(self._own)
 
 
@@ -116,13 +127,12 @@ def begin_early(layout: Layout, place: Place, own: RepoLayout, pool: Pool, lock:
     Raises:
         LocalError: This machine refuses a folder.
     """
-    if count < WORTH:
+    if count < WORTH or not sys.executable:
         return None
     stage = Stage(layout, place, own)
-    bare = ["-S", "-B"] if sys.dont_write_bytecode else ["-S"]
     try:
         process = subprocess.Popen(  # noqa: S603  # ourselves
-            [sys.executable, *bare, "-c", _RUN.format(path=[os.path.abspath(folder) for folder in sys.path])],
+            [sys.executable, "-I", "-S", LINKER],
             cwd=own.staged,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -131,11 +141,26 @@ def begin_early(layout: Layout, place: Place, own: RepoLayout, pool: Pool, lock:
         )
     except OSError as error:
         logger.info("cannot start a process: %s", error)
+        with contextlib.suppress(OSError):
+            clear_stage(own)
         return None
     return EarlyStage(stage, process, layout, own, pool)
 
 
-def _inodes(folder: str) -> dict[str, int]:
-    with contextlib.suppress(OSError), os.scandir(folder) as found:
-        return {file.name: file.inode() for file in found}
-    return {}
+def _inodes(folder: str, names: list[str]) -> dict[str, int]:
+    """Return the inodes of these files, as far as they are there: others' may be many more."""
+    found: dict[str, int] = {}
+    with contextlib.suppress(OSError):
+        if os.stat(folder).st_size <= ENTRY * len(names):
+            with os.scandir(folder) as files:
+                return {file.name: file.inode() for file in files}
+    for name in names:
+        with contextlib.suppress(OSError):
+            found[name] = os.lstat(f"{folder}/{name}").st_ino
+    return found
+
+
+def _has_last_links(folder: str) -> bool:
+    """Tell whether the pool's would be a file's only name, were this folder gone."""
+    paths = (f"{parent}/{name}" for parent, _, names in os.walk(folder) for name in names)
+    return any(os.lstat(path).st_nlink <= 2 for path in paths)

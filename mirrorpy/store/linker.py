@@ -1,7 +1,8 @@
 """A process that links files into a stage while it is not known yet what else will be in it.
 
-It runs with nothing but a few of Python's own modules, so that it is there at once. It links, and judges nothing: what
-it could not link is linked by the one who knows why it must be there.
+It is run by its path, with nothing but a few of Python's own modules, so that it is there at once. It links, and judges
+nothing: what it could not link is linked by the one who knows why it must be there. Names are bytes, so that nobody's
+locale changes them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ TYPE_CHECKING = False  # to import `typing` takes longer than the rest
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    Link = tuple[str, str, int]
+    Link = tuple[bytes, bytes, int]
     """A pool object, the path that it is to have below the stage, and its bytes."""
 
 FOLDER_MODE = 0o755
@@ -26,34 +27,46 @@ class Linker:
     """Links below the folder that it runs in, in folders that it made itself."""
 
     def __init__(self) -> None:
-        self._made = {"": True}
+        self._made = {b"": True}
+        self.sound = True
+        """Whether nothing is there of which it does not tell."""
 
     def link(self, link: Link) -> int:
         """Return a new link's inode; 0 where none could be made, or the object has another size."""
         pool_object, path, size = link
-        if self._makes(path.rpartition("/")[0]):
-            with contextlib.suppress(OSError):
-                os.link(pool_object, path, follow_symlinks=False)
-                info = os.lstat(path)
-                if info.st_size == size:
-                    return info.st_ino
-                os.unlink(path)
+        if not self._makes(path.rpartition(b"/")[0]):
+            return 0
+        try:
+            os.link(pool_object, path, follow_symlinks=False)
+        except OSError:
+            return 0
+        try:
+            info = os.lstat(path)
+            if info.st_size == size:
+                return info.st_ino
+            os.unlink(path)
+        except OSError:
+            self.sound = False
         return 0
 
-    def _makes(self, folder: str) -> bool:
-        known = self._made.get(folder)
-        if known is None:
-            known = False
-            if self._makes(folder.rpartition("/")[0]):
-                with contextlib.suppress(OSError):
-                    os.mkdir(folder, FOLDER_MODE)
-                    os.chmod(folder, FOLDER_MODE)
-                    known = True
-            self._made[folder] = known
-        return known
+    def _makes(self, folder: bytes) -> bool:
+        if folder not in self._made:
+            self._made[folder] = self._makes(folder.rpartition(b"/")[0]) and self._make(folder)
+        return self._made[folder]
+
+    def _make(self, folder: bytes) -> bool:
+        try:
+            os.mkdir(folder, FOLDER_MODE)
+        except OSError:
+            return False
+        try:
+            os.chmod(folder, FOLDER_MODE)
+        except OSError:
+            self.sound = False
+        return True
 
     @property
-    def folders(self) -> list[str]:
+    def folders(self) -> list[bytes]:
         """The folders that it made."""
         return [folder for folder, made in self._made.items() if made]
 
@@ -64,11 +77,11 @@ def serve(source: BinaryIO, out: BinaryIO) -> None:
     with contextlib.suppress(EOFError, ValueError, TypeError, OSError):
         while batch := marshal.load(source):  # noqa: S302  # who started us wrote it
             inodes += map(linker.link, batch)
-        marshal.dump((inodes, linker.folders), out)
-        out.flush()
+        if linker.sound:
+            marshal.dump((inodes, linker.folders), out)
+            out.flush()
 
 
-def main() -> None:
-    """Serve whoever started this, in the folder where it was started: short names are looked up sooner."""
+if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(sys.stdin.buffer, sys.stdout.buffer)

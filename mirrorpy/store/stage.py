@@ -86,7 +86,8 @@ class Stage:
         """Tell whether a file was linked early; another one of this name makes room."""
         if entry.path not in self._linked:
             return False
-        if self._linked.pop(entry.path) == entry.key:
+        key = self._linked.pop(entry.path)
+        if key is not None and key == entry.key:
             return True
         os.unlink(f"{self._folder}/{entry.path}")
         return False

@@ -105,7 +105,7 @@ class Crew:
 
     def start(self) -> bool:
         """Start the processes, if they are not waiting already; False where this machine starts none."""
-        wanted = 0 if self._processes else self._count()
+        wanted = 0 if self._processes or not sys.executable else self._count()
         for _ in range(wanted):
             try:
                 self._processes.append(self._start())

@@ -1,5 +1,6 @@
 """A stage that is begun early: the same generation comes of it, whatever the process linked or did not."""
 
+import errno
 import io
 import marshal
 import os
@@ -201,12 +202,19 @@ def test_an_answer_of_somebody_else(root, monkeypatch):
     assert root.begun.stage() is None
 
 
-def test_an_end_without_a_stage_clears_it(root):
+@pytest.mark.parametrize("published", [False, True])
+def test_an_end_without_a_stage_clears_it(root, published):
+    if published:
+        root.begun.end()
+        root.publish(T0, a="a")
+        root.begun = root.begin()
     root.tell(root.promise("a", "a"))
+    while _linked(root) != {"a"}:
+        root.begun._tell() if root.begun._batch else None
     root.begun.end()
     assert root.begun._process.poll() is not None
     assert not os.path.lexists(root.own.staged)
-    assert os.path.exists(sweep_marker(root.layout)), "it may have been the last link but the pool's"
+    assert os.path.exists(sweep_marker(root.layout)) is not published, "it was the last link but the pool's"
 
 
 def test_an_end_after_the_stage_leaves_it(root):
@@ -234,8 +242,10 @@ def test_few_files_are_not_worth_a_process(root):
 
 def test_no_process_to_be_had(root, monkeypatch):
     root.begun.end()
-    monkeypatch.setattr(early.sys, "executable", "/nowhere/python")
-    assert begin_early(root.layout, root.place, root.own, root.pool, root.lock, early.WORTH) is None
+    for program in ("/nowhere/python", "", None):
+        monkeypatch.setattr(early.sys, "executable", program)
+        assert begin_early(root.layout, root.place, root.own, root.pool, root.lock, early.WORTH) is None
+        assert not os.path.lexists(root.own.staged)
 
 
 @pytest.mark.parametrize("said", [b"", b"x", marshal.dumps([("a", "b")]), marshal.dumps(7)])
@@ -249,7 +259,43 @@ def test_a_name_that_no_filesystem_has(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "object").write_text("x")
     linker = Linker()
-    assert linker.link(("object", f"{'n' * 300}/x", 1)) == 0
-    assert linker.link(("object", "n" * 300, 1)) == 0
-    assert linker.link(("object", "here/x", 1)) == (tmp_path / "object").stat().st_ino
-    assert linker.folders == ["", "here"]
+    assert linker.link((b"object", b"n" * 300 + b"/x", 1)) == 0
+    assert linker.link((b"object", b"n" * 300, 1)) == 0
+    assert linker.link((b"object", b"here/x", 1)) == (tmp_path / "object").stat().st_ino
+    assert linker.folders == [b"", b"here"]
+    assert linker.sound
+
+
+@pytest.mark.parametrize("refused", ["lstat", "unlink", "chmod"])
+def test_nothing_is_answered_where_something_may_be_there_that_is_not_told(tmp_path, monkeypatch, refused):
+    def refuse(*args, **options):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "object").write_text("x")
+    said, out = marshal.dumps([(b"object", b"here/x", 2)]) + marshal.dumps([]), io.BytesIO()
+    monkeypatch.setattr(os, refused, refuse)
+    serve(io.BytesIO(said), out)
+    assert out.getvalue() == b""
+
+
+@pytest.mark.parametrize("more", [0, 400])
+def test_a_pool_that_has_much_more(root, more):
+    """Others' files are not all looked at."""
+    for number in range(more):
+        root.entry("", f"{number}")
+    files = {f"p{number}": f"content {number}" for number in range(30)}
+    root.tell(*(root.promise(path, content) for path, content in files.items()))
+    assert root.build(root.stage(), **files) == files
+
+
+def test_names_are_the_same_in_every_locale(root, monkeypatch):
+    """The process has an encoding of its own, and is told of bytes."""
+    root.begun.end()
+    monkeypatch.setenv("LC_ALL", "de_DE.ISO-8859-1")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
+    root.begun = root.begin()
+    files = {"b\u00fccher": "a"}
+    root.tell(*(root.promise(path, content) for path, content in files.items()))
+    assert root.build(root.stage(), **files) == files
