@@ -11,12 +11,11 @@ import contextlib
 import logging
 import marshal
 import os
-import subprocess
-import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from mirrorpy.store.pool import owe_sweep
+from mirrorpy.store.process import Process
 from mirrorpy.store.stage import Stage, clear_stage
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ ENTRY = 1024
 class EarlyStage:
     """A stage, and the process that links into it."""
 
-    def __init__(
-        self, stage: Stage, process: subprocess.Popen[bytes], layout: Layout, own: RepoLayout, pool: Pool
-    ) -> None:
+    def __init__(self, stage: Stage, process: Process, layout: Layout, own: RepoLayout, pool: Pool) -> None:
         self._stage: Stage | None = stage
         self._process, self._layout, self._own, self._pool = process, layout, own, pool
         self._told: list[tuple[str, Checksum]] = []
@@ -59,11 +56,8 @@ class EarlyStage:
             yield file
 
     def _tell(self) -> None:
-        """Tell the process of a batch; one that is gone is found out by its silence."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(marshal.dumps(self._batch))
-            self._process.stdin.flush()
+        """Tell the process of a batch."""
+        self._process.tell(marshal.dumps(self._batch))
         self._batch = []
 
     def stage(self) -> Stage | None:
@@ -95,21 +89,15 @@ class EarlyStage:
         if self._batch:
             self._tell()
         self._tell()
-        assert self._process.stdout is not None
         try:
-            inodes, folders = marshal.load(self._process.stdout)  # noqa: S302  # our own process wrote it
+            inodes, folders = marshal.load(self._process.answers)  # noqa: S302  # our own process wrote it
         except (EOFError, OSError, TypeError, ValueError):
             return [], []
         return inodes, folders
 
     def end(self) -> None:
         """End the process; a stage that nobody took is cleared away."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            with contextlib.suppress(OSError):
-                pipe.close()
+        self._process.end()
         if self._stage is not None:
             self._stage = None
             # Where this fails, the next run does it.
@@ -127,18 +115,11 @@ def begin_early(layout: Layout, place: Place, own: RepoLayout, pool: Pool, lock:
     Raises:
         LocalError: This machine refuses a folder.
     """
-    if count < WORTH or not sys.executable:
+    if count < WORTH:
         return None
     stage = Stage(layout, place, own)
     try:
-        process = subprocess.Popen(  # noqa: S603  # ourselves
-            [sys.executable, "-I", "-S", LINKER],
-            cwd=own.staged,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[lock],
-        )
+        process = Process(["-I", "-S", LINKER], lock, cwd=own.staged, quiet=True)
     except OSError as error:
         logger.info("cannot start a process: %s", error)
         with contextlib.suppress(OSError):

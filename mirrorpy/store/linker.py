@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     """A pool object, the path that it is to have below the stage, and its bytes."""
 
 FOLDER_MODE = 0o755
+"""As store/durable.py has it, which is not imported here."""
 
 
 class Linker:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import logging
 import os
 import pickle
 import queue
-import subprocess
 import sys
 import threading
 from collections import deque
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import LocalError
 from mirrorpy.store.incoming import place_in
+from mirrorpy.store.process import Process
 from mirrorpy.sync.bring import Failed, Landed
 from mirrorpy.sync.errand import Come, Errand, News
 
@@ -36,30 +36,27 @@ FEWEST, FEWEST_SMALL, MOST_FILES = 6, 48, 256
 SMALL = 64 * 1024
 """Bytes, on average, of files of which more may be left: a far server is asked for many of them ahead."""
 logger = logging.getLogger(__name__)
-_RUN = "import gc, sys; gc.set_threshold(50_000); sys.path[:] = {path!r}; from mirrorpy.sync.errand import main; main()"
+_RUN = """\
+import gc, sys
+gc.set_threshold(*{threshold!r})
+sys.path[:] = {path!r}
+from mirrorpy.sync.errand import main
+main()
+"""
 
 
-@dataclass(slots=True, eq=False)
-class _Process:
-    child: subprocess.Popen[bytes]
-    given: dict[int, RemoteFile] = field(default_factory=dict)
-    """Files that it did not tell of yet."""
+class _Process(Process):
+    """One that downloads."""
+
+    def __init__(self, lock: int) -> None:
+        # It looks for garbage as seldom as we do.
+        super().__init__(["-c", _RUN.format(threshold=gc.get_threshold(), path=sys.path)], lock)
+        self.given: dict[int, RemoteFile] = {}
+        """Files that it did not tell of yet."""
 
     def send(self, what: object) -> None:
-        """Write to it; one that is gone is found out by its silence."""
-        assert self.child.stdin is not None
-        with contextlib.suppress(OSError):
-            pickle.dump(what, self.child.stdin, pickle.HIGHEST_PROTOCOL)
-            self.child.stdin.flush()
-
-    def end(self) -> None:
-        """Kill it, if it still runs, and forget it."""
-        self.child.kill()
-        self.child.wait()
-        for pipe in (self.child.stdin, self.child.stdout):
-            assert pipe is not None
-            with contextlib.suppress(OSError):
-                pipe.close()
+        """Hand it an errand, or files."""
+        self.tell(pickle.dumps(what, pickle.HIGHEST_PROTOCOL))
 
 
 @dataclass
@@ -105,7 +102,7 @@ class Crew:
 
     def start(self) -> bool:
         """Start the processes, if they are not waiting already; False where this machine starts none."""
-        wanted = 0 if self._processes or not sys.executable else self._count()
+        wanted = 0 if self._processes else self._count()
         for _ in range(wanted):
             try:
                 self._processes.append(self._start())
@@ -121,13 +118,7 @@ class Crew:
         self._processes.clear()
 
     def _start(self) -> _Process:
-        child = subprocess.Popen(  # noqa: S603  # ourselves
-            [sys.executable, "-c", _RUN.format(path=sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=[self.lock],
-        )
-        process = _Process(child)
+        process = _Process(self.lock)
         try:
             threading.Thread(target=self._listen, args=(process,), daemon=True).start()
         except RuntimeError:
@@ -136,10 +127,9 @@ class Crew:
         return process
 
     def _listen(self, process: _Process) -> None:
-        assert process.child.stdout is not None
         try:
             while True:
-                self._news.put((process, pickle.load(process.child.stdout)))  # noqa: S301  # our own process wrote it
+                self._news.put((process, pickle.load(process.answers)))  # noqa: S301  # our own process wrote it
         except Exception as error:  # noqa: BLE001  # whatever ends it, it is gone
             logger.debug("%s: a process ended: %r", self.repo.id, error)
         finally:

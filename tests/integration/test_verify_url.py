@@ -832,7 +832,7 @@ def test_a_server_that_dies_in_the_middle(verify: Verify, up: Upstream, monkeypa
         said = verify(server.url)
         assert (said.exit, said.repo["outcome"]) == (3, "failed")
         assert "stopped answering" in said.err
-        assert len(server.taken()) < 150
+        assert len(server.taken()) < 80
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])

@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from mirrorpy.errors import RepodataError
 from mirrorpy.rpmmd import packages
 from mirrorpy.rpmmd.packages import Listed, iter_packages
-from mirrorpy.rpmmd.xml import COMMON, iter_elements
 from tests.integration.upstream import primary_xml
 
-NS = f"{{{COMMON}}}"
 DOCUMENT = primary_xml({"Packages/a-1.rpm": b"one", "Packages/b+1~2^3.rpm": b"other", "c.rpm": b"third"})
 WHOLE = re.compile(rb"<package.*?</package>", re.DOTALL)
 INSERTS = [
@@ -43,8 +41,12 @@ def quickly(data: bytes) -> Read:
 
 
 def by_elements(data: bytes) -> Read:
-    elements = iter_elements(io.BytesIO(data), "primary", f"{NS}package", lambda _root: None)
-    return read(packages._listed(element) for element in elements)
+    """The same where nothing is ever cut."""
+    head, packages._HEAD = packages._HEAD, re.compile(b"(?!)")
+    try:
+        return quickly(data)
+    finally:
+        packages._HEAD = head
 
 
 def test_what_createrepo_writes_is_cut() -> None:
@@ -64,8 +66,6 @@ def test_both_ways_agree(data: st.DataObject, inserts: list[bytes], chunk: int) 
         start = data.draw(st.integers(0, len(document)))
         document = document[:start] + insert + document[data.draw(st.sampled_from([start, start, start + 9])) :]
     quick, slow = quickly_in(document, chunk), by_elements(document)
-    if "of another namespace" in (quick[1] or ""):
-        return  # a rule that the other way does not know
     assert (quick[1] is None) == (slow[1] is None), (quick, slow)
     both = min(len(quick[0]), len(slow[0])) if slow[1] else None
     assert quick[0][:both] == slow[0][:both]

@@ -75,20 +75,6 @@ def sent(
         yield Sent(tmp_path, server, capsys)
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
-    """The processes, as they are started."""
-    processes: list[subprocess.Popen[bytes]] = []
-    start = crew.subprocess.Popen
-
-    def remember(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
-        processes.append(start(*args, **options))
-        return processes[-1]
-
-    monkeypatch.setattr(crew.subprocess, "Popen", remember)
-    return processes
-
-
 def test_all_come(sent: Sent, started: list[subprocess.Popen[bytes]]) -> None:
     status, report, said = sent.sync()
     assert (status, said) == (0, "")
@@ -189,7 +175,7 @@ def _killed_first(listen: Any) -> Any:
 
 
 def test_nobody_to_be_had(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew.sys, "executable", "/nonexistent/python")
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     assert sent.sync()[0] == 0
     assert sent.is_whole()
 

@@ -40,20 +40,6 @@ def sent(
         yield found
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
-    """The processes, as they are started."""
-    processes: list[subprocess.Popen[bytes]] = []
-    start = early.subprocess.Popen
-
-    def remember(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
-        processes.append(start(*args, **options))
-        return processes[-1]
-
-    monkeypatch.setattr(early.subprocess, "Popen", remember)
-    return processes
-
-
 def _left(sent: Sent) -> list[str]:
     """What a run leaves that the next one has to clear away."""
     state = sent.root / ".mirrorpy"
@@ -106,7 +92,7 @@ def test_upstream_changes_meanwhile(
     new = build_rpm("p0", size=99)
     old = sent.upstream.folder / sent.hrefs[0]
 
-    start = early.subprocess.Popen
+    start = subprocess.Popen
 
     def republish(*args: Any, **options: Any) -> Any:
         if not started:
@@ -118,7 +104,7 @@ def test_upstream_changes_meanwhile(
             sent.hrefs = [*bodies]
         return start(*args, **options)
 
-    monkeypatch.setattr(early.subprocess, "Popen", republish)
+    monkeypatch.setattr(subprocess, "Popen", republish)
     assert sent.sync()[0] == 0
     assert sent.is_whole()
     assert len(started) == 2
@@ -126,14 +112,14 @@ def test_upstream_changes_meanwhile(
 
 
 def test_a_process_that_is_killed(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = early.subprocess.Popen
+    start = subprocess.Popen
 
     def kill(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
         process = start(*args, **options)
         process.kill()
         return process
 
-    monkeypatch.setattr(early.subprocess, "Popen", kill)
+    monkeypatch.setattr(subprocess, "Popen", kill)
     status, _, said = sent.sync()
     assert (status, said) == (0, "")
     assert sent.is_whole()

@@ -6,6 +6,7 @@ import marshal
 import os
 import signal
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -189,16 +190,16 @@ def test_a_link_that_somebody_planted_is_not_followed(root, tmp_path):
 
 def test_a_process_that_is_gone(root):
     root.tell(root.promise("a", "a"))
-    os.kill(root.begun._process.pid, signal.SIGKILL)
-    root.begun._process.wait()
+    os.kill(root.begun._process.child.pid, signal.SIGKILL)
+    root.begun._process.child.wait()
     root.tell(root.promise("b", "b"))
     assert root.begun.stage() is None
 
 
 def test_an_answer_of_somebody_else(root, monkeypatch):
     root.tell(root.promise("a", "a"))
-    assert root.begun._process.stdout is not None
-    monkeypatch.setattr(root.begun._process, "stdout", io.BytesIO(b"a word of a library's"))
+    assert root.begun._process.child.stdout is not None
+    monkeypatch.setattr(root.begun._process.child, "stdout", io.BytesIO(b"a word of a library's"))
     assert root.begun.stage() is None
 
 
@@ -212,7 +213,7 @@ def test_an_end_without_a_stage_clears_it(root, published):
     while _linked(root) != {"a"}:
         root.begun._tell() if root.begun._batch else None
     root.begun.end()
-    assert root.begun._process.poll() is not None
+    assert root.begun._process.child.poll() is not None
     assert not os.path.lexists(root.own.staged)
     assert os.path.exists(sweep_marker(root.layout)) is not published, "it was the last link but the pool's"
 
@@ -226,10 +227,10 @@ def test_an_end_after_the_stage_leaves_it(root):
 
 def test_the_process_ends_with_whoever_started_it(root):
     """What it holds of the lock is free then, and nobody linked anything since."""
-    assert root.begun._process.stdin is not None
-    root.begun._process.stdin.close()
-    assert root.begun._process.wait(timeout=30) == 0
-    root.begun._process.stdin = open(os.devnull, "wb")  # noqa: SIM115
+    assert root.begun._process.child.stdin is not None
+    root.begun._process.child.stdin.close()
+    assert root.begun._process.child.wait(timeout=30) == 0
+    root.begun._process.child.stdin = open(os.devnull, "wb")  # noqa: SIM115
     with lock_repository(root.own.lock):
         pass
 
@@ -243,7 +244,7 @@ def test_few_files_are_not_worth_a_process(root):
 def test_no_process_to_be_had(root, monkeypatch):
     root.begun.end()
     for program in ("/nowhere/python", "", None):
-        monkeypatch.setattr(early.sys, "executable", program)
+        monkeypatch.setattr(sys, "executable", program)
         assert begin_early(root.layout, root.place, root.own, root.pool, root.lock, early.WORTH) is None
         assert not os.path.lexists(root.own.staged)
 
