@@ -75,7 +75,7 @@ def sync_all(
     The exit status is that of the first failed one in configuration order.
     """
     began = time.monotonic()
-    layout, claims = Layout.of(config.root), Claims()
+    layout, claims = Layout.of(config.root), Claims(shared=len(repos) > 1)
     width = min(config.max_parallel_repos, len(repos))
     net = network or Network(
         max_parallel_downloads=config.max_parallel_downloads, throttle=config.throttle, alone=width == 1

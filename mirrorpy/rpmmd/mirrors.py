@@ -9,11 +9,10 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirrorpy.errors import RepodataError
-from mirrorpy.rpmmd.model import DIGEST_BYTES, MAX_SIZE, Checksum, new_hash
+from mirrorpy.rpmmd.model import DIGEST_BYTES, MAX_SIZE, Checksum, MirrorList, Pin
 from mirrorpy.rpmmd.xml import local, parse_document, text_of, whole_number
 
 if TYPE_CHECKING:
@@ -36,29 +35,6 @@ _XML_STARTS = (
     codecs.BOM_UTF16_LE + b"<\0",
     codecs.BOM_UTF16_BE + b"\0<",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """One state of repomd.xml that a metalink vouches for."""
-
-    checksum: Checksum
-    timestamp: int
-
-    def matches(self, data: bytes) -> bool:
-        """Tell whether these are the bytes that were meant."""
-        digest = new_hash(self.checksum.algorithm)
-        digest.update(data)
-        return digest.hexdigest() == self.checksum.value
-
-
-@dataclass(frozen=True, slots=True)
-class MirrorList:
-    """Where a repository can be had, best first, and which states of it are good."""
-
-    baseurls: tuple[str, ...]
-    pins: tuple[Pin, ...] = ()
-    """The current repomd.xml and the older ones that are still acceptable; none where the list has no hashes."""
 
 
 def parse_mirrors(data: bytes, variables: Mapping[str, str]) -> MirrorList:

@@ -1,4 +1,4 @@
-"""The values that RPM-MD documents hold: checksums, files, records, repomd."""
+"""The values that RPM-MD documents hold: checksums, files, records, repomd, lists of mirrors."""
 
 from __future__ import annotations
 
@@ -151,3 +151,24 @@ class Repomd(msgspec.Struct, frozen=True, gc=False):
             return primary.timestamp
         revision = self.revision or ""
         return int(revision) if revision.isascii() and revision.isdigit() and 9 <= len(revision) <= 11 else 0
+
+
+class Pin(msgspec.Struct, frozen=True, gc=False):
+    """One state of repomd.xml that a metalink vouches for."""
+
+    checksum: Checksum
+    timestamp: int
+
+    def matches(self, data: bytes) -> bool:
+        """Tell whether these are the bytes that were meant."""
+        digest = new_hash(self.checksum.algorithm)
+        digest.update(data)
+        return digest.hexdigest() == self.checksum.value
+
+
+class MirrorList(msgspec.Struct, frozen=True, gc=False):
+    """Where a repository can be had, best first, and which states of it are good."""
+
+    baseurls: tuple[str, ...]
+    pins: tuple[Pin, ...] = ()
+    """The current repomd.xml and the older ones that are still acceptable; none where the list has no hashes."""

@@ -17,7 +17,7 @@ from mirrorpy.figures import LAST_DATE
 from mirrorpy.rpmmd.freshness import ASK, cache_control
 from mirrorpy.rpmmd.media import media_type
 from mirrorpy.serve.site import Found, Refused
-from mirrorpy.upstream.transfer import parse_date
+from mirrorpy.upstream.dates import parse_date
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

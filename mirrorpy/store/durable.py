@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import functools
 import os
@@ -53,6 +52,8 @@ class translated:  # noqa: N801  # written like contextlib's own, and as a class
 @functools.cache
 def _syncfs() -> Callable[[int], int] | None:
     """Return libc's syncfs(2), which flushes one filesystem; None where there is none."""
+    import ctypes  # noqa: PLC0415  # not every process of ours needs it
+
     try:
         function = ctypes.CDLL(None, use_errno=True).syncfs
     except (OSError, AttributeError):
@@ -77,6 +78,8 @@ def sync_filesystem(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if function(descriptor) != 0:
+            import ctypes  # noqa: PLC0415
+
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code), folder)
     finally:
@@ -110,17 +113,17 @@ def is_there(path: str) -> bool:
     return True
 
 
-def make_folders(folder: str, *, below: str, mode: int = FOLDER_MODE) -> None:
-    """Make a folder and its parents below another, with this mode whatever the umask, durably."""
+def make_folders(folder: str, *, below: str, mode: int = FOLDER_MODE, durable: bool = True) -> None:
+    """Make a folder and its parents below another, with this mode whatever the umask."""
     if os.path.isdir(folder):
         return
     if folder != below:
-        make_folders(os.path.dirname(folder), below=below, mode=mode)
-    make_folder(folder, mode)
+        make_folders(os.path.dirname(folder), below=below, mode=mode, durable=durable)
+    make_folder(folder, mode, durable=durable)
 
 
-def make_folder(folder: str, mode: int) -> None:
-    """Make one folder with this mode whatever the umask, durably; somebody else may have made it just now."""
+def make_folder(folder: str, mode: int, *, durable: bool = True) -> None:
+    """Make one folder with this mode whatever the umask; somebody else may have made it just now."""
     try:
         os.mkdir(folder, mode)
     except FileExistsError:
@@ -128,7 +131,8 @@ def make_folder(folder: str, mode: int) -> None:
             raise
         return
     os.chmod(folder, mode)
-    sync_folder(os.path.dirname(folder))
+    if durable:
+        sync_folder(os.path.dirname(folder))
 
 
 def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:

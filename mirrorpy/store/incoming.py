@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -27,6 +28,38 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 def place_in(folder: str, file: RemoteFile) -> str:
     """Return where a file lies while it is on its way."""
     return f"{folder}/{file.checksum.algorithm}-{file.checksum.value}"
+
+
+def keep_whole(path: str, file: RemoteFile, data: memoryview, modified: float | None) -> Checksum | None:
+    """Prove a file all of which is here, keep it as `Partial` does, and return its name in the pool.
+
+    None where it is not what was promised, or an earlier run left something in its place.
+
+    Raises:
+        LocalError: The disk does not take it.
+    """
+    promised = new_hash(file.checksum.algorithm)
+    promised.update(data)
+    if len(data) != file.size or promised.hexdigest() != file.checksum.value:
+        return None
+    with translated("cannot write the download"):
+        try:
+            descriptor = os.open(path, _FLAGS | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return None
+        try:
+            Appender(descriptor, large=False).write(data)
+            _finish(descriptor, modified)
+        finally:
+            os.close(descriptor)
+    return file.checksum if file.checksum.strong else Checksum(KEY_ALGORITHM, hashlib.sha256(data).hexdigest())
+
+
+def _finish(descriptor: int, modified: float | None) -> None:
+    if modified is not None:
+        os.utime(descriptor, (modified, modified))
+    # Last: a leftover that is read-only has its time too.
+    os.fchmod(descriptor, FILE_MODE)
 
 
 class Partial:
@@ -151,10 +184,7 @@ class Partial:
             raise ChecksumMismatch(f"has the checksum {expected.algorithm}:{got} instead of the promised {expected}")
         with translated(f"cannot finish {self.path}"):
             self._out.flush()
-            if modified is not None:
-                os.utime(self._descriptor, (modified, modified))
-            # Last: a leftover that is read-only has its time too.
-            os.fchmod(self._descriptor, FILE_MODE)
+            _finish(self._descriptor, modified)
         self.close()
 
     @property

@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import re
-import shutil
 import stat
 import threading
 from typing import TYPE_CHECKING
@@ -117,6 +116,8 @@ class Pool:
     @staticmethod
     def _copy(source: str) -> None:
         """Start a second inode for an object that has all the links its filesystem can count (65,000 on ext4)."""
+        import shutil  # noqa: PLC0415  # with all that it compresses with
+
         copy = _unfinished(source)
         shutil.copy2(source, copy)
         with open(copy, "rb") as file:
@@ -134,15 +135,23 @@ class Pool:
     def install(self, path: str, key: Checksum) -> None:
         """Give a verified, durable file its name in the pool, in place of whatever has it."""
         target = self.path(key)
-        make_folders(os.path.dirname(target), below=self._layout.state, mode=PRIVATE_MODE)
         try:
-            os.link(path, target, follow_symlinks=False)
+            self._name(path, target)
         except FileExistsError:
             if not os.path.samefile(path, target):
                 unfinished = _unfinished(target)
                 os.link(path, unfinished, follow_symlinks=False)
                 os.rename(unfinished, target)
         self._proved[key] = True
+
+    def _name(self, path: str, target: str) -> None:
+        try:
+            os.link(path, target, follow_symlinks=False)
+        except FileNotFoundError:
+            # It lasts no sooner than the names in it, and those are made durable all together.
+            folder = os.path.dirname(target)
+            make_folders(folder, below=self._layout.state, mode=PRIVATE_MODE, durable=False)
+            os.link(path, target, follow_symlinks=False)
 
     def came(self, key: Checksum) -> bool:
         """Whether an object came in this run, so that `place` has a name to spare for it."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import translated
-from mirrorpy.store.incoming import Partial, place_in
-from mirrorpy.sync.records import open_check
+from mirrorpy.store.incoming import Partial, keep_whole, place_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +27,7 @@ REACH, LONG_REACH = 256 * 1024, 4 * 1024**2
 """Bytes that may come before a file that is asked for ahead, and before the only one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(msgspec.Struct, frozen=True, gc=False):
     """A file that is in `incoming`, whole."""
 
     file: RemoteFile
@@ -39,8 +39,7 @@ class Landed:
     """Its name in the pool."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True, gc=False):
     """A file that did not come, and why."""
 
     file: RemoteFile
@@ -82,12 +81,17 @@ class Bringer:
         if self.halted or self._barren >= GIVE_UP_AFTER:
             self.leave()
             return Failed(file, FetchError("not tried any more: upstream stopped giving files", href=file.href))
+        if not ahead and (landed := self._whole(file)) is not None:
+            return landed
         partial = Partial(self._incoming, file)
         # What a killed run brought needs no request, or another one.
         ahead = [later for later in ahead if not os.path.lexists(place_in(self._incoming, later))]
         try:
             self._upstream.fetch(partial, self._received, ahead)
             if self.repomd is not None and file.kind is Kind.RECORD:
+                # Processes that bring packages need neither lxml nor zstandard.
+                from mirrorpy.sync.records import open_check  # noqa: PLC0415
+
                 open_check(self.repomd, partial)
         except (FetchError, UpstreamError) as error:
             if isinstance(error, UpstreamError):
@@ -100,6 +104,30 @@ class Bringer:
             partial.close()
         self._barren = 0
         return Landed(file, partial.path, partial.size, partial.resumed, partial.key)
+
+    def _whole(self, file: RemoteFile) -> Landed | None:
+        """Bring a small file in one piece, which is what most of them are; None where that is not to be."""
+        path = place_in(self._incoming, file)
+        if (file.kind is Kind.RECORD and self.repomd is not None) or path in self._left:
+            return None
+        key: Checksum | None = None
+
+        def take(data: memoryview, modified: float | None) -> bool:
+            nonlocal key
+            key = keep_whole(path, file, data, modified)
+            return key is not None
+
+        if not self._upstream.whole(file, take) or key is None or file.size is None:
+            return None
+        self._barren = 0
+        self._received(file.size)
+        return Landed(file, path, file.size, 0, key)
+
+    @functools.cached_property
+    def _left(self) -> frozenset[str]:
+        """What earlier runs left, which need not come whole."""
+        with translated("cannot look for what is here"):
+            return frozenset(f"{self._incoming}/{name}" for name in os.listdir(self._incoming))
 
 
 def _size(file: RemoteFile) -> int:

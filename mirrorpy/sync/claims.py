@@ -17,7 +17,9 @@ class Claims:
     Nobody waits for others' files while holding claims of its own, so nobody waits in a circle.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = True) -> None:
+        self.shared = shared
+        """Whether several repositories may make claims."""
         self._changed = threading.Condition()
         self._claimed: set[Checksum] = set()
 

@@ -80,9 +80,7 @@ class Crew:
         return count >= WORTH and self._count() > 1 and self.network.may_be_divided(self.repo)
 
     def _count(self) -> int:
-        cores = len(os.sched_getaffinity(0))
-        # One more than cores: each waits for an answer or the disk at times.
-        return min(cores + 1 if cores > 1 else 1, self.network.width, MOST)
+        return min(len(os.sched_getaffinity(0)), self.network.width, MOST)
 
     def bring(self, files: Sequence[RemoteFile], repomd: Repomd | None) -> Iterator[Landed | Failed]:
         """Yield what becomes of each file, as they come; repomd is what promises the records among them.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mirrorpy.errors import MirrorError
 from mirrorpy.sync.bring import Bringer, Failed
-from mirrorpy.sync.parallel import Drawer, Jobs
+from mirrorpy.sync.parallel import FEW, Drawer, Jobs, Pace
 from mirrorpy.upstream import Network, Upstream
 
 if TYPE_CHECKING:
@@ -145,16 +145,18 @@ def main() -> None:
     bringer = Bringer(upstream, errand.incoming, teller.receive)
     bringer.repomd = errand.repomd
     jobs: Jobs[Job] = Jobs()
+    pace = Pace()
 
-    def labour() -> None:
+    def labour(thread: int) -> None:
         def reach(drawn: Sequence[Job], following: Job) -> bool:
             return bringer.reaches([file for _, file in drawn], following[1])
 
-        drawer = Drawer(jobs, errand.width, reach)
+        drawer = Drawer(jobs, errand.width, reach, pace.rest if thread >= FEW else None)
         try:
             while (job := drawer.draw()) is not None:
                 number, file = job
                 done = bringer.bring(file, [other for _, other in drawer.ahead])
+                pace.count()
                 teller.land(number, done, now=len(jobs) + len(drawer.ahead) < 2 * errand.width)
             jobs.put(None)
         except MirrorError as error:
@@ -163,7 +165,7 @@ def main() -> None:
             cause = f"unexpected {type(error).__name__}: {error}"
             teller.tell(error=MirrorError(cause, hint="please report this, with -v"))
 
-    threads = [threading.Thread(target=labour, daemon=True) for _ in range(errand.width)]
+    threads = [threading.Thread(target=labour, args=(each,), daemon=True) for each in range(errand.width)]
     for thread in threads:
         thread.start()
     # Without it the threads end with this one, wherever they are.

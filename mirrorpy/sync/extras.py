@@ -19,8 +19,8 @@ from mirrorpy.sync.fill import COMMIT_BYTES, COMMIT_FILES
 from mirrorpy.sync.pages import PAGE, is_html, is_page, may_be_page
 from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.witnesses import Witnesses, is_same, key_of
-from mirrorpy.upstream.transfer import parse_date
-from mirrorpy.upstream.upstream import DOCUMENT_CAP, SIGNATURE_CAP
+from mirrorpy.upstream.dates import parse_date
+from mirrorpy.upstream.document import DOCUMENT_CAP, SIGNATURE_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mirrorpy.store.pool import Pool
     from mirrorpy.sync.fill import Filler
     from mirrorpy.upstream import Upstream
-    from mirrorpy.upstream.upstream import Answer, Document
+    from mirrorpy.upstream.document import Answer, Document
 
 READ_CAP = 256 * 1024**2
 """Bytes of all the small files that are in memory at once."""

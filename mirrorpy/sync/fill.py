@@ -15,7 +15,7 @@ from mirrorpy.store.pool import owe_sweep
 from mirrorpy.store.stage import clear_stage
 from mirrorpy.store.weak import write_weak
 from mirrorpy.sync.bring import Bringer, Failed
-from mirrorpy.sync.parallel import unordered_ahead
+from mirrorpy.sync.parallel import Pace, unordered_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,8 +83,10 @@ class Filler:
         self._watch.expect(self._repo_id, len(rest), sum(file.size or 0 for file in rest))
         while rest:
             claimed = {file.checksum for file in rest if self._claims.claim(file.checksum)}
-            # Another repository may have brought a file just before the claim to it.
-            mine = [file for file in rest if file.checksum in claimed and file not in self._pool]
+            mine = [file for file in rest if file.checksum in claimed]
+            if self._claims.shared:
+                # Another repository may have brought a file just before the claim to it.
+                mine = [file for file in mine if file not in self._pool]
             try:
                 self._download(mine, repomd, outcome)
             finally:
@@ -116,7 +118,7 @@ class Filler:
             return self._crew.bring(files, repomd if records else None)
         self._bringer.repomd = repomd
         width = max(1, min(self._width, len(files)))
-        return unordered_ahead(files, self._bringer.bring, width, self._bringer.reaches, self._bringer.leave)
+        return unordered_ahead(files, self._bringer.bring, width, self._bringer.reaches, self._bringer.leave, Pace())
 
     def _fail(self, failed: Failed, outcome: Outcome) -> None:
         if self._bringer.halted:

@@ -6,6 +6,7 @@ import functools
 import itertools
 import queue
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -17,6 +18,13 @@ J = TypeVar("J")
 R = TypeVar("R")
 AHEAD = 1000
 """Jobs that wait for a thread, so that none is idle while the one who draws them is busy with results."""
+
+FEW = 2
+"""Threads that never rest."""
+BRISK = 1_000
+"""Jobs a second."""
+STRETCH, NAP = 64, 0.05
+"""Jobs, and seconds, after which their pace is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +73,46 @@ class Jobs(Generic[J]):
             return self._jobs.popleft()
 
 
+class Pace:
+    """Has all threads but a few rest while those do a job each millisecond: more would only wait for Python's lock."""
+
+    def __init__(self) -> None:
+        self._done, self._since, self._brisk = 0, time.monotonic(), False
+
+    def count(self) -> None:
+        """Count a job that is done; one that is lost between threads makes no difference."""
+        self._done += 1
+        if not self._done % STRETCH:
+            now = time.monotonic()
+            self._brisk, self._since = now - self._since < STRETCH / BRISK, now
+
+    def rest(self) -> None:
+        """Wait as long as the others are brisk without this thread."""
+        while self._brisk:
+            done = self._done
+            time.sleep(NAP)
+            if self._done - done < NAP * BRISK:
+                self._brisk = False
+
+
 class Drawer(Generic[J]):
     """Draws jobs for one thread of several, and those that it is to do next.
 
     reach says of what is drawn and the next job whether that is to be drawn too. When there is not enough left for all
-    threads, nothing is drawn ahead.
+    threads, nothing is drawn ahead. A thread that has nothing ahead may rest first.
     """
 
-    def __init__(self, jobs: Jobs[J], width: int, reach: Callable[[Sequence[J], J], bool]) -> None:
-        self._jobs, self._width, self._reach = jobs, width, reach
+    def __init__(
+        self, jobs: Jobs[J], width: int, reach: Callable[[Sequence[J], J], bool], rest: Callable[[], None] | None = None
+    ) -> None:
+        self._jobs, self._width, self._reach, self._rest = jobs, width, reach, rest
         self.ahead: list[J] = []
         """What is drawn and not begun."""
 
     def draw(self) -> J | None:
         """Return the next job, waiting for one; None at the end."""
+        if self._rest is not None and not self.ahead:
+            self._rest()
         job = self.ahead.pop(0) if self.ahead else self._jobs.get()
         if job is None:
             return None
@@ -99,23 +133,27 @@ class _Crew(Generic[J, R]):
         width: int,
         reach: Callable[[Sequence[J], J], bool],
         leave: Callable[[], None],
+        pace: Pace | None,
     ) -> None:
-        self._work, self._width, self._reach, self._leave = work, width, reach, leave
+        self._work, self._width, self._reach, self._leave, self._pace = work, width, reach, leave, pace
         self._jobs: Jobs[_Job[J]] = Jobs()
         self._results: queue.SimpleQueue[_Result[R] | BaseException] = queue.SimpleQueue()
         self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=self._labour, daemon=True) for _ in range(width)]
+        self._threads = [threading.Thread(target=self._labour, args=(number,), daemon=True) for number in range(width)]
         for thread in self._threads:
             thread.start()
 
-    def _labour(self) -> None:
+    def _labour(self, number: int) -> None:
         def reach(drawn: Sequence[_Job[J]], following: _Job[J]) -> bool:
             return self._reach([job.value for job in drawn], following.value)
 
-        drawer = Drawer(self._jobs, self._width, reach)
+        pace = self._pace
+        drawer = Drawer(self._jobs, self._width, reach, pace.rest if pace is not None and number >= FEW else None)
         while (job := drawer.draw()) is not None and not self._stopped.is_set():
             try:
                 self._results.put(_Result(self._work(job.value, [later.value for later in drawer.ahead])))
+                if pace is not None:
+                    pace.count()
             except BaseException as error:  # noqa: BLE001  # handed to the one who waits
                 self._stopped.set()
                 self._results.put(error)
@@ -146,7 +184,7 @@ def unordered(jobs: Iterable[J], work: Callable[[J], R], width: int) -> Iterator
 
     The first exception ends it: no job is begun after it, and it is raised once the running ones are done.
     """
-    return unordered_ahead(jobs, lambda job, _: work(job), width, lambda _, __: False, lambda: None)
+    return unordered_ahead(jobs, lambda job, _: work(job), width, lambda _, __: False, lambda: None, None)
 
 
 def unordered_ahead(
@@ -155,12 +193,13 @@ def unordered_ahead(
     width: int,
     reach: Callable[[Sequence[J], J], bool],
     leave: Callable[[], None],
+    pace: Pace | None,
 ) -> Iterator[R]:
     """Do the same with work that is told which jobs its thread does next, as `Drawer` draws them.
 
-    Each thread calls leave when it ends.
+    Each thread calls leave when it ends. Threads rest at this pace, if one is given.
     """
-    crew, waiting, drawing = _Crew(work, width, reach, leave), 0, iter(jobs)
+    crew, waiting, drawing = _Crew(work, width, reach, leave, pace), 0, iter(jobs)
     try:
         while True:
             for job in itertools.islice(drawing, AHEAD - waiting):

@@ -22,8 +22,8 @@ from mirrorpy.rpmmd.href import INDEX_FILES, SIGNATURE_HREF
 from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Repomd
 from mirrorpy.rpmmd.repomd import parse_repomd
-from mirrorpy.upstream.transfer import parse_date
-from mirrorpy.upstream.upstream import SIGNATURE_CAP
+from mirrorpy.upstream.dates import parse_date
+from mirrorpy.upstream.document import SIGNATURE_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mirrorpy.store.pool import Pool
     from mirrorpy.store.unproved import Unproved
     from mirrorpy.sync.fill import Filler
-    from mirrorpy.upstream.upstream import Answer
+    from mirrorpy.upstream.document import Answer
 
 
 class Witnesses:

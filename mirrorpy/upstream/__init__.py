@@ -1,6 +1,7 @@
 """The only speaker of HTTP: mirrors, retries, resuming, failover; file:// speaks it too."""
 
+from mirrorpy.upstream.document import Document
 from mirrorpy.upstream.network import Network
-from mirrorpy.upstream.upstream import Document, Upstream
+from mirrorpy.upstream.upstream import Upstream
 
 __all__ = ["Document", "Network", "Upstream"]

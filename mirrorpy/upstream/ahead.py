@@ -46,6 +46,10 @@ class Lines(Generic[S]):
         """Whether it pays to ask a server ahead, as far as it bears that."""
         return self._trips.get(server, 0.0) >= FAR and server not in self._refused
 
+    def near(self, server: S) -> bool:
+        """Whether a server is known to be so near that waiting for its answers costs less than reading them."""
+        return 0.0 < self._trips.get(server, 0.0) < FAR
+
     def refuse(self, server: S) -> bool:
         """Ask a server one thing at a time from now on; False where it was never otherwise."""
         if server in self._used:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mirrorpy.upstream.body import Broken
 
@@ -15,6 +15,10 @@ _HEAD = re.compile(
     re.ASCII,
 )
 _STATUS = re.compile(r"HTTP/1\.[01] [1-5]\d\d[ \r\n]")
+_NOTED = re.compile(
+    rb"\r\n(?:(content-length)|(last-modified)|transfer-encoding|connection):[\t ]*([^\r]*)", re.IGNORECASE
+)
+"""The fields that say where a body ends and whether another may follow, and the time."""
 _FIELD = re.compile(r"([^:]+):([^\r]*)\r\n")
 
 
@@ -70,3 +74,34 @@ def parse_fields(lines: str) -> HeaderFields:
         key, text = name.lower(), value.strip(" \t")
         fields[key] = f"{fields[key]}, {text}" if key in fields else text
     return fields
+
+
+class Plain(NamedTuple):
+    """What matters of a plain answer: 200, a length, and nothing special."""
+
+    begin: int
+    """Where the body begins."""
+    modified: str
+    last: bool
+    """Whether the server closes the connection after it."""
+
+
+def find_plain(data: bytearray, got: int, size: int) -> Plain | None:
+    """Return what a plain answer says before a body of this size; None of any other, or if its header is not all here.
+
+    A field may be none that `parse_head` would take. So this is for bodies that a checksum proves.
+    """
+    end = data.find(b"\r\n\r\n", 0, got)
+    if end < 0 or not data.startswith(b"HTTP/1.1 200 "):
+        return None
+    lengths, modified, last = [], b"", False
+    for is_length, is_modified, value in _NOTED.findall(data, 0, end):
+        if is_length:
+            lengths.append(value)
+        elif is_modified:
+            modified = value
+        elif value.lower() == b"close":
+            last = True
+        elif value.lower() != b"keep-alive":
+            return None
+    return Plain(end + 4, modified.decode("latin-1"), last) if lengths == [b"%d" % size] else None

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from mirrorpy.errors import ConfigError, FetchError, redact
-from mirrorpy.upstream.direct import NO_PROXY, fixed_headers
+from mirrorpy.upstream.fields import NO_PROXY, fixed_headers
 from mirrorpy.upstream.local import FileTransport
 from mirrorpy.upstream.tls import hopeless
 

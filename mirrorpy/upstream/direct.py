@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import os
 import re
 import threading
+import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from mirrorpy import __version__
+from mirrorpy.rpmmd.href import quote_href
 from mirrorpy.upstream.ahead import Lines
 from mirrorpy.upstream.answer import Unusual
+from mirrorpy.upstream.body import Broken
+from mirrorpy.upstream.fields import NO_PROXY, environment_has_proxy, fixed_fields, with_authorization
 from mirrorpy.upstream.wire import Stale, Wire
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from mirrorpy.config.model import Connection
     from mirrorpy.upstream.wire import Answer
 
-NO_PROXY = ("", "_none_")
-"""Values of `proxy` that switch off the environment's proxy too; the second is dnf.conf's."""
 _FRAMING = ("host", "connection", "content-length", "transfer-encoding")
 """Headers that a configuration may set, but not here."""
 _PORTS = {"http": 80, "https": 443}
@@ -58,17 +57,32 @@ class _Request(NamedTuple):
     bodiless: bool
 
 
+class Route(NamedTuple):
+    """What all requests for files below one base URL have in common."""
+
+    base: str
+    server: _Server
+    front: bytes
+    back: bytes
+
+    def request(self, href: str) -> bytes:
+        """Return the request for a file, as `Direct.request` makes it of the file's URL."""
+        return b"%b%b%b" % (self.front, quote_href(href).encode("ascii"), self.back)
+
+
 class Direct:
     """Connections to servers without a proxy in between, kept from one request to the next."""
 
     def __init__(self, settings: Connection, tls: Callable[[bool], ssl.SSLContext]) -> None:
         self._settings, self._tls = settings, tls
-        self._proxied = settings.proxy not in NO_PROXY if settings.proxy is not None else _environment_has_proxy()
+        self._proxied = settings.proxy not in NO_PROXY if settings.proxy is not None else environment_has_proxy()
         self._framed = any(name.lower() in _FRAMING for name, _ in settings.headers)
         self._lock = threading.Lock()
         self._starts: dict[tuple[str | bool | None, ...], _Start | None] = {}
         self._idle: dict[_Server, list[Wire]] = {}
         self._unusual: set[tuple[str, int]] = set()
+        self._begun: dict[int, Wire] = {}
+        """By thread, connections over which something came that `whole` could not use."""
         self._closed = False
         self.lines: Lines[_Server] = Lines()
 
@@ -85,10 +99,17 @@ class Direct:
         data = f"{method} {target} HTTP/1.1\r\n{start.fields}{lines}\r\n".encode("latin-1")
         return _Request(start.server, data, method == "HEAD")
 
-    def far(self, url: str, *, trusted: bool) -> bool:
-        """Whether a URL's server is so far away that it pays to say what is asked next."""
-        request = self.request("GET", url, {}, trusted=trusted)
-        return request is not None and self.lines.far(request.server)
+    def route(self, base: str, *, trusted: bool) -> Route | None:
+        """Return how files below a base URL, which ends with a slash, are requested; None as of `request`."""
+        request = self.request("GET", base, {}, trusted=trusted)
+        if request is None:
+            return None
+        front, version, back = request.data.partition(b" HTTP/1.1\r\n")
+        return Route(base, request.server, front, version + back)
+
+    def near(self, server: _Server) -> bool:
+        """Whether `whole` is worth trying."""
+        return self.lines.near(server) and server[1:3] not in self._unusual
 
     def doubt(self, url: str, *, trusted: bool) -> bool:
         """Ask a URL's server one thing at a time from now on; False where it was never otherwise."""
@@ -99,9 +120,9 @@ class Direct:
         """Return what all requests to a server have in common, made once; None where it cannot be sent."""
         key = (scheme, login, host, port, trusted)
         if key not in self._starts:
-            fields = _fixed_fields(self._settings, trusted=trusted)
+            fields = fixed_fields(self._settings, trusted=trusted)
             if login and login != ":" and not (trusted and self._settings.username is not None):
-                fields = _with_authorization(fields, *(unquote(part) for part in login.partition(":")[::2]))
+                fields = with_authorization(fields, *(unquote(part) for part in login.partition(":")[::2]))
             fields = {"Host": f"{host}:{port}" if port else host, **fields}
             server = _Server(scheme, host.strip("[]").lower(), int(port or _PORTS[scheme]), trusted)
             lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -135,12 +156,43 @@ class Direct:
         except BaseException:
             wire.close()
             raise
-        with self._lock:
-            keep = answer.reusable and not self._closed
-            if keep:
-                self._idle.setdefault(request.server, []).append(wire)
-        if not keep:
+        if answer.reusable:
+            self._keep(request.server, wire)
+        else:
             wire.close()
+
+    def _keep(self, server: _Server, wire: Wire) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.setdefault(server, []).append(wire)
+                return
+        wire.close()
+
+    def whole(self, server: _Server, request: bytes, size: int, take: Callable[[memoryview, str], bool]) -> bool:
+        """Request a file of this size on a kept connection, and give take a plain answer's body and its Last-Modified.
+
+        False where there is no such answer, or take refuses it: `ask`, when this thread calls it for the same file,
+        goes on with what came.
+        """
+        wire, keep = self._kept(server), False
+        if wire is None:
+            return False
+        try:
+            answer = wire.whole(request, size)
+            if answer is not None and take(answer[0], answer[1].modified):
+                keep = not answer[1].last
+                return True
+            if answer is not None:
+                wire.doubt()
+        except (Stale, Broken):
+            return False
+        finally:
+            if keep:
+                self._keep(server, wire)
+            elif not wire.waiting:
+                wire.close()
+        self._begun[threading.get_ident()] = wire
+        return False
 
     @contextlib.contextmanager
     def _in_line(self, answer: Answer, *, more: bool) -> Iterator[None]:
@@ -152,6 +204,12 @@ class Direct:
             self.lines.finish(keep=answer.reusable, more=more, ours=ours)
 
     def _exchange(self, request: _Request) -> tuple[Wire, Answer]:
+        begun = self._begun.pop(threading.get_ident(), None)
+        if begun is not None and begun.expects(request.data):
+            with contextlib.suppress(Stale):
+                return self._ask(begun, request)
+        elif begun is not None:
+            begun.close()
         if (kept := self._kept(request.server)) is not None:
             with contextlib.suppress(Stale):
                 return self._ask(kept, request)
@@ -168,7 +226,7 @@ class Direct:
             with self._lock:
                 idle = self._idle.get(server)
                 wire = idle.pop() if idle else None
-            if wire is None or wire.quiet:
+            if wire is None or wire.fresh_until > time.monotonic() or wire.quiet:
                 return wire
             wire.close()
 
@@ -190,40 +248,9 @@ class Direct:
         with self._lock:
             self._closed = True
             wires = [wire for idle in self._idle.values() for wire in idle]
+            wires += self._begun.values()
             self._idle.clear()
+            self._begun.clear()
         self.lines.close()
         for wire in wires:
             wire.close()
-
-
-def _environment_has_proxy() -> bool:
-    names = {name.lower() for name, value in os.environ.items() if value}
-    return any(name.endswith("_proxy") and name != "no_proxy" for name in names)
-
-
-def _fixed_fields(settings: Connection, *, trusted: bool) -> dict[str, str]:
-    """Return what every request says; secrets to trusted servers only."""
-    fields = fixed_headers(settings, trusted=trusted)
-    if trusted and settings.username is not None:
-        fields = _with_authorization(fields, settings.username, settings.password or "")
-    return fields
-
-
-def _with_authorization(fields: dict[str, str], username: str, password: str) -> dict[str, str]:
-    others = {name: value for name, value in fields.items() if name.lower() != "authorization"}
-    return {**others, "Authorization": _basic(username, password)}
-
-
-def fixed_headers(settings: Connection, *, trusted: bool) -> dict[str, str]:
-    """Return the headers of every request; those that the configuration adds are for trusted servers only."""
-    agent = settings.user_agent or f"mirrorpy/{__version__}"
-    fields = {"User-Agent": agent, "Accept-Encoding": "identity", "Accept": "*/*"}
-    if trusted:
-        given = {name.lower() for name, _ in settings.headers}
-        fields = {name: value for name, value in fields.items() if name.lower() not in given}
-        fields.update(settings.headers)
-    return fields
-
-
-def _basic(username: str, password: str) -> str:
-    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"

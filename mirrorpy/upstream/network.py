@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -12,11 +11,38 @@ from mirrorpy.upstream.session import Session
 from mirrorpy.upstream.url import origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import httpx
 
     from mirrorpy.config.model import Connection, Repository
+
+
+class _Lane:
+    """One of the lanes to a host, for a thread; written as a class, as each small file enters one."""
+
+    def __init__(
+        self,
+        lane: threading.BoundedSemaphore,
+        held: dict[int, threading.BoundedSemaphore],
+        stays: Callable[[], bool],
+        leave: Callable[[], None],
+    ) -> None:
+        self._lane, self._held, self._stays, self._leave = lane, held, stays, leave
+
+    def __enter__(self) -> None:
+        if self._held:
+            if self._held.get(threading.get_ident(), self._lane) is not self._lane:
+                self._leave()
+            if self._held.pop(threading.get_ident(), None) is not None:
+                return
+        self._lane.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        if self._stays():
+            self._held[threading.get_ident()] = self._lane
+        else:
+            self._lane.release()
 
 
 class Lanes:
@@ -29,25 +55,14 @@ class Lanes:
         self._held: dict[int, threading.BoundedSemaphore] = {}
         """Lanes that a thread has between two requests, as answers are on their way."""
 
-    @contextlib.contextmanager
-    def enter(self, url: str, stays: Callable[[], bool], leave: Callable[[], None]) -> Iterator[None]:
-        """Wait for a lane to a URL's host, and hold it; afterwards too if the thread stays, until it leaves."""
+    def enter(self, url: str, stays: Callable[[], bool], leave: Callable[[], None]) -> _Lane:
+        """Return what waits for a lane to a URL's host, and holds it; afterwards too if the thread stays."""
         host = origin(url)
         with self._lock:
             lane = self._hosts.get(host)
             if lane is None:
                 lane = self._hosts[host] = threading.BoundedSemaphore(self._width)
-        if self._held.get(threading.get_ident(), lane) is not lane:
-            leave()
-        if self._held.pop(threading.get_ident(), None) is None:
-            lane.acquire()
-        try:
-            yield
-        finally:
-            if stays():
-                self._held[threading.get_ident()] = lane
-            else:
-                lane.release()
+        return _Lane(lane, self._held, stays, leave)
 
     def leave(self) -> None:
         """Give back the lane that this thread has between two requests."""

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import threading
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from mirrorpy.errors import FetchError, NotFound, redact
 from mirrorpy.upstream.answer import Unusual
 from mirrorpy.upstream.body import Broken
+from mirrorpy.upstream.dates import retry_after
 from mirrorpy.upstream.direct import Direct
 from mirrorpy.upstream.tls import Contexts
 from mirrorpy.upstream.url import may_share_secrets, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import httpx
 
     from mirrorpy.config.model import Connection
     from mirrorpy.upstream.answer import Response
     from mirrorpy.upstream.clients import Clients
+    from mirrorpy.upstream.direct import Route
     from mirrorpy.upstream.network import Lanes
 
 MAX_REDIRECTS = 10
@@ -90,9 +90,30 @@ class Session:
         with self._through_httpx().ask(method, url, headers, trusted=trusted) as response:
             yield response
 
-    def far(self, url: str, named: Sequence[str]) -> bool:
-        """Whether a URL's server is so far away that it pays to say what will be requested next."""
-        return self._transport is None and self._direct.far(url, trusted=_trusts(url, named))
+    def route(self, base: str, named: Sequence[str]) -> Route | None:
+        """Return how files below a base URL are requested straight; None where httpx has to."""
+        base = base if base.endswith("/") else f"{base}/"
+        return self._direct.route(base, trusted=_trusts(base, named)) if self._transport is None else None
+
+    def far(self, route: Route) -> bool:
+        """Whether a server is so far away that it pays to say what will be requested next."""
+        return self._direct.lines.far(route.server)
+
+    def whole(
+        self, route: Route, href: str, size: int, take: Callable[[memoryview, str], bool], *, tally: Tally
+    ) -> bool:
+        """Request a small file of a near server and give take its body, valid in there alone, and its Last-Modified.
+
+        False where the answer is anything but plain, or not as long, or take refuses it: `open`, when this thread calls
+        it for the same file, goes on with what came.
+        """
+        if not self._direct.near(route.server):
+            return False
+        with self._lanes.enter(route.base, self._stays, self.leave):
+            came = self._direct.whole(route.server, route.request(href), size, take)
+        if came:
+            tally.count_request()
+        return came
 
     def doubt(self, url: str, named: Sequence[str]) -> bool:
         """Request one thing at a time from a URL's server from now on; False where it was always so."""
@@ -213,13 +234,3 @@ def check_status(response: Response, url: str) -> None:
         retry_after=retry_after(response.headers.get("Retry-After")),
         status=status,
     )
-
-
-def retry_after(value: str | None) -> float:
-    """Return the seconds that a Retry-After asks for; 0 where it says nothing that can be read."""
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:12])
-    with contextlib.suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    return 0.0

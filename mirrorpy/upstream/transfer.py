@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import email.utils
-import functools
 import re
 import time
 from typing import TYPE_CHECKING, Protocol
 
 from mirrorpy.errors import ChecksumMismatch, FetchError, redact
+from mirrorpy.upstream.dates import parse_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -187,12 +186,3 @@ class Transfer:
 def _chunks(response: Response) -> Iterator[bytes]:
     """The body as it came over the wire: a `.gz` with a stray Content-Encoding is what was promised, undecoded."""
     return response.iter_raw()
-
-
-@functools.lru_cache
-def parse_date(text: str | None) -> float | None:
-    """Return an HTTP date in seconds since the epoch."""
-    try:
-        return email.utils.parsedate_to_datetime(text or "").timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -3,62 +3,34 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError, redact
-from mirrorpy.rpmmd.mirrors import MirrorList, parse_mirrors
+from mirrorpy.rpmmd.model import MirrorList
+from mirrorpy.upstream.dates import parse_date
+from mirrorpy.upstream.document import DOCUMENT_CAP, Answer, Document, answer_of, document_of
 from mirrorpy.upstream.failover import try_mirrors
 from mirrorpy.upstream.network import Throttle
 from mirrorpy.upstream.session import Tally
-from mirrorpy.upstream.transfer import Floor, Transfer, parse_date
+from mirrorpy.upstream.transfer import Floor, Transfer
 from mirrorpy.upstream.url import file_url, usable_mirrors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from mirrorpy.config.model import Repository
     from mirrorpy.rpmmd.listing import Listing
     from mirrorpy.rpmmd.model import RemoteFile
-    from mirrorpy.upstream.answer import Fields
+    from mirrorpy.upstream.direct import Route
     from mirrorpy.upstream.network import Network
     from mirrorpy.upstream.transfer import Sink
 
 T = TypeVar("T")
-DOCUMENT_CAP = 16 * 1024**2
-"""Bytes of repomd.xml, of a mirrorlist, of a metalink."""
-SIGNATURE_CAP = 64 * 1024
+WHOLE = 128 * 1024
+"""Bytes of a file that fits into one buffer, with its header."""
 
 _HEAD_REFUSED = (400, 403, 405, 501)
 _PAGE_ENDS = (b"</html>", b"</body>", b"</pre>")
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A small file of upstream's, in memory; data is None where the server says `not modified`."""
-
-    url: str
-    data: bytes | None
-    etag: str | None
-    last_modified: str | None
-    racy: bool
-    """Whether it may change again without its validators changing: it is as young as their clock is coarse."""
-    framed: bool = True
-    """Whether the answer said where it ends; if not, it may have been cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a server says of a file without giving it."""
-
-    size: int | None
-    is_page: bool
-    """Whether it is HTML."""
-    cache_control: str
-    etag: str | None
-    last_modified: str | None
-    racy: bool
-    """As a document's."""
 
 
 class Upstream:
@@ -70,6 +42,8 @@ class Upstream:
         self._named = repo.baseurls or tuple(url for url in (repo.metalink, repo.mirrorlist) if url)
         """What the configuration names: the secrets are for these hosts alone, not for those that upstream names."""
         self._throttles = [network.throttle, Throttle(repo.throttle)]
+        self._rationed = any(throttle.rate for throttle in self._throttles)
+        self._routes: dict[str, Route | None] = {}
         self._lock = threading.Lock()
         self.tally = Tally()
         self.mirrors = MirrorList(repo.baseurls)
@@ -85,10 +59,13 @@ class Upstream:
         url = self._repo.metalink or self._repo.mirrorlist
         if url is None:
             return
+        # Where the mirrors are known, nothing here needs lxml.
+        from mirrorpy.rpmmd.mirrors import parse_mirrors  # noqa: PLC0415
+
         document = self.persist(lambda base: self._get(base, DOCUMENT_CAP, {}), [url])
         try:
             listed = parse_mirrors(document.data or b"", dict(self._repo.vars))
-            self.mirrors = replace(listed, baseurls=usable_mirrors(url, listed.baseurls))
+            self.mirrors = MirrorList(usable_mirrors(url, listed.baseurls), listed.pins)
         except UpstreamError as error:
             error.url = error.url or redact(url)
             raise
@@ -190,25 +167,38 @@ class Upstream:
 
     def _ask(self, url: str, method: str, headers: dict[str, str]) -> Answer:
         with self._session.open(url, headers, named=self._named, tally=self.tally, method=method) as response:
-            total = response.headers.get("Content-Range", "").rpartition("/")[2]
-            length = total or response.headers.get("Content-Length", "")
-            return Answer(
-                size=int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None,
-                is_page=response.headers.get("Content-Type", "").lower().startswith(("text/html", "application/xhtml")),
-                cache_control=response.headers.get("Cache-Control", "").lower(),
-                etag=response.headers.get("ETag") or None,
-                last_modified=response.headers.get("Last-Modified") or None,
-                racy=_is_racy(response.headers),
-            )
+            return answer_of(response.headers)
+
+    @property
+    def _route(self) -> Route | None:
+        """How files are requested straight from the best mirror."""
+        base = self._order[0] if self._order else ""
+        if base not in self._routes:
+            self._routes[base] = self._session.route(base, self._named)
+        return self._routes[base]
 
     @property
     def far(self) -> bool:
         """Whether upstream is so far away that it pays to say which files are fetched next."""
-        return bool(self.order) and self._session.far(self.order[0], self._named)
+        return (route := self._route) is not None and self._session.far(route)
 
     def leave(self) -> None:
         """Say that this thread fetches nothing more for now; what it was to fetch next is not waited for."""
         self._session.leave()
+
+    def whole(self, file: RemoteFile, take: Callable[[memoryview, float | None], bool]) -> bool:
+        """Bring a small file, if it comes at once: take gets its bytes, valid in there alone, and upstream's time.
+
+        False where it is to be fetched with more care: it does not, take refuses it, or nothing is known of its mirror.
+        """
+        route, size = self._route, file.size
+        if route is None or size is None or size > WHOLE or file.location_base is not None or self._rationed:
+            return False
+
+        def given(body: memoryview, modified: str) -> bool:
+            return take(body, parse_date(modified))
+
+        return self._session.whole(route, file.href, size, given, tally=self.tally)
 
     def fetch(self, sink: Sink, received: Callable[[int], None], ahead: Sequence[RemoteFile] = ()) -> None:
         """Bring a file into its sink, from whichever mirror has it; those ahead are what this thread will fetch next.
@@ -254,32 +244,4 @@ class Upstream:
 
     def _get(self, url: str, cap: int, conditions: dict[str, str]) -> Document:
         with self._session.open(url, conditions, named=self._named, tally=self.tally) as response:
-            data = None
-            if response.status_code == 200:
-                data = self._body(response.iter_raw(), cap, url)
-            elif response.status_code != 304 or not conditions:
-                raise FetchError(f"HTTP {response.status_code} where a document was asked for", url=redact(url))
-            headers = response.headers
-        return Document(
-            url=redact(url),
-            data=data,
-            etag=headers.get("ETag"),
-            last_modified=headers.get("Last-Modified"),
-            racy=_is_racy(headers),
-            framed=bool(headers.get("Content-Length") or headers.get("Transfer-Encoding")),
-        )
-
-    def _body(self, chunks: Iterator[bytes], cap: int, url: str) -> bytes:
-        floor = Floor(self._repo.minrate, redact(url))
-        body = bytearray()
-        for chunk in chunks:
-            body += chunk
-            if len(body) > cap:
-                raise UpstreamError(f"is larger than {cap} bytes", url=redact(url))
-            floor.count(len(chunk), 0.0)
-        return bytes(body)
-
-
-def _is_racy(headers: Fields) -> bool:
-    modified, date = parse_date(headers.get("Last-Modified")), parse_date(headers.get("Date"))
-    return modified is None or date is None or date <= modified
+            return document_of(response, url, cap, Floor(self._repo.minrate, redact(url)), conditional=bool(conditions))

@@ -6,29 +6,28 @@ between buffers. What it does not understand it does not guess at: it raises `Un
 
 from __future__ import annotations
 
-import errno
 import re
 import select
 import socket
-import struct
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mirrorpy.errors import LocalError
-from mirrorpy.upstream.answer import Unusual, parse_fields, parse_head
+from mirrorpy.upstream.answer import Unusual, find_plain, parse_fields, parse_head
 from mirrorpy.upstream.body import Broken, body_of
-from mirrorpy.upstream.tls import hopeless
+from mirrorpy.upstream.connect import connect
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator, Sequence
 
-    from mirrorpy.upstream.answer import HeaderFields
+    from mirrorpy.upstream.answer import HeaderFields, Plain
 
 BUFFER = 256 * 1024
 BRISK = 32 * 1024
 """Bytes that have come by the time they are asked for."""
+AT_ONCE = 0.1
+"""Seconds from a request to the end of an answer that comes at once."""
 HEAD_CAP = 64 * 1024
 HEAD_SECONDS = 30.0
 """From the first byte of an answer's header to its last, however steadily it drips."""
@@ -77,17 +76,8 @@ class Wire:
     """
 
     def __init__(self, host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> None:
-        try:
-            self._socket = _connected(host, port, tls, timeout)
-        except TimeoutError as error:
-            raise Broken("timed out connecting") from error
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-                hint = "raise the limit of open files, or lower max_parallel_downloads"
-                raise LocalError(f"cannot connect: {error.strerror}", hint=hint) from error
-            raise Broken(f"cannot connect: {error}", hopeless=hopeless(error)) from error
+        self._socket = connect(host, port, tls, timeout)
         self._tls: ssl.SSLSocket | None = None if tls is None else self._socket  # type: ignore[assignment]
-        self._wait_at_most(timeout)
         self._unread = select.poll()
         self._unread.register(self._socket, select.POLLIN)
         self._view = memoryview(bytearray(BUFFER))
@@ -96,22 +86,16 @@ class Wire:
         """Requests that are sent, and wait for their turn."""
         self._held = b""
         """What came of answers whose turn it is not."""
+        self._whole = b"", 0
+        """The request of which `whole` read the answer, and how much came."""
+        self._failure: Broken | None = None
+        """What went wrong where `whole` read, for who reads on."""
+        self.fresh_until = 0.0
+        """Until when, by time.monotonic, nobody need look whether it is `quiet`."""
         self.answered_ahead = 0
         """Answers to requests that were sent before the answer before them had come."""
         self.trip = 0.0
         """Seconds from a request to its answer's first byte, at best; 0 where it is not known yet."""
-
-    def _wait_at_most(self, timeout: float) -> None:
-        """Let the kernel keep the time: Python would ask for readiness before every read.
-
-        Not with TLS, whose reads begin again when the kernel's time is over, and wait for whole records.
-        """
-        if self._tls is not None:
-            return  # what `_connected` set holds on
-        seconds = struct.pack("@ll", int(timeout), int(timeout % 1 * 1e6))
-        self._socket.settimeout(None)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
 
     def ask(self, request: bytes, *, bodiless: bool, ahead: Sequence[bytes] = ()) -> Answer:
         """Send a request and return its answer, before the body; a bodiless one has none whatever it says.
@@ -146,6 +130,39 @@ class Wire:
                 return Answer(self, head, self._view[end + 4 : got], bodiless=bodiless)
             self._view[: got - end - 4] = bytes(self._view[end + 4 : got])
             got -= end + 4
+
+    def whole(self, request: bytes, size: int) -> tuple[memoryview, Plain] | None:
+        """Send a request; return the body, valid until the next call, of a plain answer of this size, if at once.
+
+        None of any other: `ask` for the same goes on with what came, or went wrong, as it does after `doubt`.
+
+        Raises:
+            Stale: The connection was closed since it was last used.
+            Broken: The request could not be sent.
+        """
+        self._send(request, kept=self._used)
+        got, plain = 0, None
+        until = time.monotonic() + AT_ONCE
+        try:
+            got = self._receive_head(0, kept=self._used)
+            plain = find_plain(self._view.obj, got, size)  # type: ignore[arg-type]  # a bytearray
+            while plain is not None and got < plain.begin + size and self._comes(until - time.monotonic()):
+                part = self._receive_into(self._view[got : plain.begin + size])
+                got, plain = got + part, plain if part else None
+        except Broken as error:
+            self._failure = error
+        self._whole = request, got
+        if plain is None or got != plain.begin + size:
+            self.doubt()
+            return None
+        self.fresh_until = until
+        return self._view[plain.begin : got], plain
+
+    def doubt(self) -> None:
+        """Keep the answer that `whole` gave, for `ask`."""
+        request, got = self._whole
+        self._asked.append(request)
+        self._held = bytes(self._view[:got])
 
     def _end_of_head(self, got: int) -> int:
         data: bytearray = self._view.obj  # type: ignore[assignment]
@@ -216,6 +233,9 @@ class Wire:
         return self._view[:got]
 
     def _receive_into(self, view: memoryview, flags: int = 0) -> int:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
         try:
             return self._socket.recv_into(view, 0, flags)
         except (BlockingIOError, TimeoutError) as error:
@@ -226,19 +246,12 @@ class Wire:
     @property
     def quiet(self) -> bool:
         """Whether nothing came since the last answer, not even the end: what comes unasked is none (RFC 9112, 9.2)."""
+        return not self._comes(0)
+
+    def _comes(self, seconds: float) -> bool:
         held = 0 if self._tls is None else self._tls.pending()
-        return not held and not self._unread.poll(0)
+        return held > 0 or bool(self._unread.poll(max(0, int(seconds * 1000))))
 
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
-
-
-def _connected(host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> socket.socket:
-    connection = socket.create_connection((host, port), timeout)
-    try:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection if tls is None else tls.wrap_socket(connection, server_hostname=host)
-    except BaseException:
-        connection.close()
-        raise

@@ -35,7 +35,7 @@ from mirrorpy.sync.parallel import unordered
 from mirrorpy.sync.report import Failure
 from mirrorpy.sync.snapshot import has_moved
 from mirrorpy.upstream import Network, Upstream
-from mirrorpy.upstream.upstream import DOCUMENT_CAP, SIGNATURE_CAP
+from mirrorpy.upstream.document import DOCUMENT_CAP, SIGNATURE_CAP
 from mirrorpy.verify.mirrors import compare_mirrors
 from mirrorpy.verify.pairing import check_pairing
 from mirrorpy.verify.promises import Promises, check_content, read_promises

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from mirrorpy.config.model import Connection
+from mirrorpy.upstream.document import DOCUMENT_CAP, SIGNATURE_CAP
 from mirrorpy.upstream.network import Patience
-from mirrorpy.upstream.upstream import DOCUMENT_CAP, SIGNATURE_CAP
 from tests.simulator import BLOCK, REPOMD, Fault, Reply, Repo, Simulator, status, with_headers, wrong
 
 from .mirror import Mirror, flip, packages

@@ -25,7 +25,7 @@ def test_every_job_once_where_threads_draw_ahead() -> None:
         return job
 
     left = []
-    results = unordered_ahead(range(3000), work, 4, lambda drawn, _: len(drawn) < 5, lambda: left.append(True))
+    results = unordered_ahead(range(3000), work, 4, lambda drawn, _: len(drawn) < 5, lambda: left.append(True), None)
     assert sorted(results) == [*range(3000)]
     assert set(map(len, announced.values())) == {0}
     until = time.monotonic() + 5
