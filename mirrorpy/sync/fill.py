@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mirrorpy.upstream import Upstream
 
 COMMIT_BYTES = 1024**3
-COMMIT_FILES = 2_000
+COMMIT_FILES = 4_000
 """How much may be downloaded before it is made durable; a power cut costs a hashing of this at most."""
 logger = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from mirrorpy.config.model import Connection
     from mirrorpy.upstream.answer import Response
     from mirrorpy.upstream.clients import Clients
-    from mirrorpy.upstream.direct import Route
     from mirrorpy.upstream.network import Lanes
+    from mirrorpy.upstream.request import Route
 
 MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)

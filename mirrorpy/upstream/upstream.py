@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mirrorpy.config.model import Repository
     from mirrorpy.rpmmd.listing import Listing
     from mirrorpy.rpmmd.model import RemoteFile
-    from mirrorpy.upstream.direct import Route
     from mirrorpy.upstream.network import Network
+    from mirrorpy.upstream.request import Route
     from mirrorpy.upstream.transfer import Sink
 
 T = TypeVar("T")
