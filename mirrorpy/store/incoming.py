@@ -47,6 +47,7 @@ def keep_whole(path: str, file: RemoteFile, data: memoryview, modified: float | 
             descriptor = os.open(path, _FLAGS | os.O_EXCL, 0o600)
         except FileExistsError:
             return None
+    with translated(f"cannot write {path}"):
         try:
             Appender(descriptor, large=False).write(data)
             _finish(descriptor, modified)

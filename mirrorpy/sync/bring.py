@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,11 @@ class Bringer:
 
     def __init__(self, upstream: Upstream, incoming: str, received: Callable[[int], None]) -> None:
         self._upstream, self._incoming, self._received = upstream, incoming, received
+        self._left = set[str]()
+        """Files of which a part is here: they need not come whole."""
         self._barren = 0
+        with translated("cannot look for what is here"), contextlib.suppress(FileNotFoundError):
+            self._left.update(f"{incoming}/{name}" for name in os.listdir(incoming))
         self.repomd: Repomd | None = None
         """What promises the records among the files."""
         self.halted = False
@@ -83,6 +87,12 @@ class Bringer:
             return Failed(file, FetchError("not tried any more: upstream stopped giving files", href=file.href))
         if not ahead and (landed := self._whole(file)) is not None:
             return landed
+        try:
+            return self._fetch(file, ahead)
+        finally:
+            self._upstream.settle()
+
+    def _fetch(self, file: RemoteFile, ahead: Sequence[RemoteFile]) -> Landed | Failed:
         partial = Partial(self._incoming, file)
         # What a killed run brought needs no request, or another one.
         ahead = [later for later in ahead if not os.path.lexists(place_in(self._incoming, later))]
@@ -96,6 +106,7 @@ class Bringer:
         except (FetchError, UpstreamError) as error:
             if isinstance(error, UpstreamError):
                 _discard(partial)
+            self._left.add(partial.path)
             error.href = error.href or file.href
             given_up = isinstance(error, FetchError) and not isinstance(error, NotFound)
             self._barren = self._barren + 1 if given_up else 0
@@ -122,12 +133,6 @@ class Bringer:
         self._barren = 0
         self._received(file.size)
         return Landed(file, path, file.size, 0, key)
-
-    @functools.cached_property
-    def _left(self) -> frozenset[str]:
-        """What earlier runs left, which need not come whole."""
-        with translated("cannot look for what is here"):
-            return frozenset(f"{self._incoming}/{name}" for name in os.listdir(self._incoming))
 
 
 def _size(file: RemoteFile) -> int:

@@ -145,7 +145,7 @@ def main() -> None:
     bringer = Bringer(upstream, errand.incoming, teller.receive)
     bringer.repomd = errand.repomd
     jobs: Jobs[Job] = Jobs()
-    pace = Pace()
+    pace = Pace(lambda: upstream.trip)
 
     def labour(thread: int) -> None:
         def reach(drawn: Sequence[Job], following: Job) -> bool:

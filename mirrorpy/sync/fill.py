@@ -62,6 +62,7 @@ class Filler:
         crew: Crew | None = None,
     ) -> None:
         self._pool, self._own, self._crew, self._allow_missing = pool, own, crew, allow_missing
+        self._upstream = upstream
         self._bringer = Bringer(upstream, own.incoming, self.received)
         self._repo_id, self._width, self._claims, self._watch = repo_id, width, claims, watch
         self._downloaded = downloaded
@@ -117,8 +118,8 @@ class Filler:
             records = any(file.kind is Kind.RECORD for file in files)
             return self._crew.bring(files, repomd if records else None)
         self._bringer.repomd = repomd
-        width = max(1, min(self._width, len(files)))
-        return unordered_ahead(files, self._bringer.bring, width, self._bringer.reaches, self._bringer.leave, Pace())
+        width, pace = max(1, min(self._width, len(files))), Pace(lambda: self._upstream.trip)
+        return unordered_ahead(files, self._bringer.bring, width, self._bringer.reaches, self._bringer.leave, pace)
 
     def _fail(self, failed: Failed, outcome: Outcome) -> None:
         if self._bringer.halted:

@@ -23,6 +23,8 @@ FEW = 2
 """Threads that never rest."""
 BRISK = 1_000
 """Jobs a second."""
+SHORT = 0.0003
+"""Seconds that a job may wait."""
 STRETCH, NAP = 64, 0.05
 """Jobs, and seconds, after which their pace is measured."""
 
@@ -74,9 +76,13 @@ class Jobs(Generic[J]):
 
 
 class Pace:
-    """Has all threads but a few rest while those do a job each millisecond: more would only wait for Python's lock."""
+    """Has all threads but a few rest while those do a job each millisecond: more would only wait for Python's lock.
 
-    def __init__(self) -> None:
+    Not where a job waits longer for others than it keeps a processor busy; trip says how long, 0 where nobody knows.
+    """
+
+    def __init__(self, trip: Callable[[], float]) -> None:
+        self._trip = trip
         self._done, self._since, self._brisk = 0, time.monotonic(), False
 
     def count(self) -> None:
@@ -88,7 +94,7 @@ class Pace:
 
     def rest(self) -> None:
         """Wait as long as the others are brisk without this thread."""
-        while self._brisk:
+        while self._brisk and 0.0 < self._trip() < SHORT:
             done = self._done
             time.sleep(NAP)
             if self._done - done < NAP * BRISK:

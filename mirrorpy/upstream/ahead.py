@@ -44,11 +44,15 @@ class Lines(Generic[S]):
 
     def far(self, server: S) -> bool:
         """Whether it pays to ask a server ahead, as far as it bears that."""
-        return self._trips.get(server, 0.0) >= FAR and server not in self._refused
+        return self.trip(server) >= FAR and server not in self._refused
+
+    def trip(self, server: S) -> float:
+        """Return how long a server's answer took, at best; 0 where that is not known."""
+        return self._trips.get(server, 0.0)
 
     def near(self, server: S) -> bool:
         """Whether a server is known to be so near that waiting for its answers costs less than reading them."""
-        return 0.0 < self._trips.get(server, 0.0) < FAR
+        return 0.0 < self.trip(server) < FAR
 
     def refuse(self, server: S) -> bool:
         """Ask a server one thing at a time from now on; False where it was never otherwise."""

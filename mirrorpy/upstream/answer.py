@@ -16,7 +16,7 @@ _HEAD = re.compile(
 )
 _STATUS = re.compile(r"HTTP/1\.[01] [1-5]\d\d[ \r\n]")
 _NOTED = re.compile(
-    rb"\r\n(?:(content-length)|(last-modified)|transfer-encoding|connection):[\t ]*([^\r]*)", re.IGNORECASE
+    rb"\r\n(?:(content-length)|(last-modified)|transfer-encoding|connection)[\t ]*:[\t ]*([^\r]*)", re.IGNORECASE
 )
 """The fields that say where a body ends and whether another may follow, and the time."""
 _FIELD = re.compile(r"([^:]+):([^\r]*)\r\n")
@@ -94,14 +94,16 @@ def find_plain(data: bytearray, got: int, size: int) -> Plain | None:
     end = data.find(b"\r\n\r\n", 0, got)
     if end < 0 or not data.startswith(b"HTTP/1.1 200 "):
         return None
-    lengths, modified, last = [], b"", False
+    lengths, modified, last = list[bytes](), list[bytes](), False
     for is_length, is_modified, value in _NOTED.findall(data, 0, end):
         if is_length:
             lengths.append(value)
         elif is_modified:
-            modified = value
+            modified.append(value)
         elif value.lower() == b"close":
             last = True
         elif value.lower() != b"keep-alive":
             return None
-    return Plain(end + 4, modified.decode("latin-1"), last) if lengths == [b"%d" % size] else None
+    if lengths != [b"%d" % size] or len(modified) > 1:
+        return None
+    return Plain(end + 4, modified[0].decode("latin-1") if modified else "", last)

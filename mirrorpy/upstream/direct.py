@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from mirrorpy.upstream.ahead import Lines
 from mirrorpy.upstream.answer import Unusual
-from mirrorpy.upstream.body import Broken
 from mirrorpy.upstream.request import Requests
 from mirrorpy.upstream.wire import Stale, Wire
 
@@ -31,8 +29,8 @@ class Direct:
         self._lock = threading.Lock()
         self._idle: dict[Server, list[Wire]] = {}
         self._unusual: set[tuple[str, int]] = set()
-        self._begun: dict[int, Wire] = {}
-        """By thread, connections over which something came that `whole` could not use."""
+        self._begun: dict[int, tuple[Server, Wire]] = {}
+        """By thread, connections whose answer `whole` left unread."""
         self._closed = False
         self.lines: Lines[Server] = Lines()
 
@@ -97,6 +95,7 @@ class Direct:
         False where there is no such answer, or take refuses it: `ask`, when this thread calls it for the same file,
         goes on with what came.
         """
+        self.drop()
         wire, keep = self._kept(server), False
         if wire is None:
             return False
@@ -107,15 +106,26 @@ class Direct:
                 return True
             if answer is not None:
                 wire.doubt()
-        except (Stale, Broken):
+        except Stale:
             return False
         finally:
             if keep:
                 self._keep(server, wire)
             elif not wire.waiting:
                 wire.close()
-        self._begun[threading.get_ident()] = wire
+        self._begun[threading.get_ident()] = server, wire
         return False
+
+    @property
+    def begun(self) -> bool:
+        """Whether `whole` left this thread an answer that nobody has read on."""
+        return threading.get_ident() in self._begun
+
+    def drop(self) -> None:
+        """Give up what `whole` left this thread."""
+        _, wire = self._begun.pop(threading.get_ident(), (None, None))
+        if wire is not None:
+            wire.close()
 
     @contextlib.contextmanager
     def _in_line(self, answer: Answer, *, more: bool) -> Iterator[None]:
@@ -127,8 +137,8 @@ class Direct:
             self.lines.finish(keep=answer.reusable, more=more, ours=ours)
 
     def _exchange(self, request: Request) -> tuple[Wire, Answer]:
-        begun = self._begun.pop(threading.get_ident(), None)
-        if begun is not None and begun.expects(request.data):
+        server, begun = self._begun.pop(threading.get_ident(), (None, None))
+        if begun is not None and server == request.server and begun.expects(request.data):
             with contextlib.suppress(Stale):
                 return self._ask(begun, request)
         elif begun is not None:
@@ -149,7 +159,7 @@ class Direct:
             with self._lock:
                 idle = self._idle.get(server)
                 wire = idle.pop() if idle else None
-            if wire is None or wire.fresh_until > time.monotonic() or wire.quiet:
+            if wire is None or wire.quiet:
                 return wire
             wire.close()
 
@@ -171,7 +181,7 @@ class Direct:
         with self._lock:
             self._closed = True
             wires = [wire for idle in self._idle.values() for wire in idle]
-            wires += self._begun.values()
+            wires += [wire for _, wire in self._begun.values()]
             self._idle.clear()
             self._begun.clear()
         self.lines.close()

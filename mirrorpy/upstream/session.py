@@ -95,6 +95,10 @@ class Session:
         base = base if base.endswith("/") else f"{base}/"
         return self._direct.route(base, trusted=_trusts(base, named)) if self._transport is None else None
 
+    def trip(self, route: Route) -> float:
+        """Return how long a server's answer took, at best, in seconds; 0 where that is not known."""
+        return self._direct.lines.trip(route.server)
+
     def far(self, route: Route) -> bool:
         """Whether a server is so far away that it pays to say what will be requested next."""
         return self._direct.lines.far(route.server)
@@ -107,7 +111,7 @@ class Session:
         False where the answer is anything but plain, or not as long, or take refuses it: `open`, when this thread calls
         it for the same file, goes on with what came.
         """
-        if not self._direct.near(route.server):
+        if not self._direct.near(route.server) or self._direct.lines.busy:
             return False
         with self._lanes.enter(route.base, self._stays, self.leave):
             came = self._direct.whole(route.server, route.request(href), size, take)
@@ -120,11 +124,18 @@ class Session:
         return self._direct.doubt(url, trusted=_trusts(url, named))
 
     def _stays(self) -> bool:
-        return self._direct.lines.busy
+        return self._direct.lines.busy or self._direct.begun
+
+    def settle(self) -> None:
+        """Give up an answer that `whole` left this thread and nobody read on, and its place."""
+        if self._direct.begun:
+            self._direct.drop()
+            self._lanes.leave()
 
     def leave(self) -> None:
-        """Give up what this thread requested ahead, and its place."""
+        """Give up what this thread requested ahead or left unread, and its place."""
         self._direct.lines.leave()
+        self._direct.drop()
         self._lanes.leave()
 
     def _through_httpx(self) -> Clients:

@@ -172,7 +172,8 @@ class Upstream:
     @property
     def _route(self) -> Route | None:
         """How files are requested straight from the best mirror."""
-        base = self._order[0] if self._order else ""
+        with self._lock:
+            base = self._order[0] if self._order else ""
         if base not in self._routes:
             self._routes[base] = self._session.route(base, self._named)
         return self._routes[base]
@@ -181,6 +182,15 @@ class Upstream:
     def far(self) -> bool:
         """Whether upstream is so far away that it pays to say which files are fetched next."""
         return (route := self._route) is not None and self._session.far(route)
+
+    @property
+    def trip(self) -> float:
+        """How long upstream's answers took, at best, in seconds; 0 where that is not known."""
+        return 0.0 if (route := self._route) is None else self._session.trip(route)
+
+    def settle(self) -> None:
+        """Say that this thread does not fetch the file that did not come `whole`."""
+        self._session.settle()
 
     def leave(self) -> None:
         """Say that this thread fetches nothing more for now; what it was to fetch next is not waited for."""
@@ -192,7 +202,7 @@ class Upstream:
         False where it is to be fetched with more care: it does not, take refuses it, or nothing is known of its mirror.
         """
         route, size = self._route, file.size
-        if route is None or size is None or size > WHOLE or file.location_base is not None or self._rationed:
+        if route is None or not size or size > WHOLE or file.location_base is not None or self._rationed:
             return False
 
         def given(body: memoryview, modified: str) -> bool:

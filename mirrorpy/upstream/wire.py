@@ -27,7 +27,7 @@ BUFFER = 256 * 1024
 BRISK = 32 * 1024
 """Bytes that have come by the time they are asked for."""
 AT_ONCE = 0.1
-"""Seconds from a request to the end of an answer that comes at once."""
+"""Seconds from an answer's first byte to its last, where it comes at once."""
 HEAD_CAP = 64 * 1024
 HEAD_SECONDS = 30.0
 """From the first byte of an answer's header to its last, however steadily it drips."""
@@ -90,8 +90,6 @@ class Wire:
         """The request of which `whole` read the answer, and how much came."""
         self._failure: Broken | None = None
         """What went wrong where `whole` read, for who reads on."""
-        self.fresh_until = 0.0
-        """Until when, by time.monotonic, nobody need look whether it is `quiet`."""
         self.answered_ahead = 0
         """Answers to requests that were sent before the answer before them had come."""
         self.trip = 0.0
@@ -138,14 +136,13 @@ class Wire:
 
         Raises:
             Stale: The connection was closed since it was last used.
-            Broken: The request could not be sent.
         """
-        self._send(request, kept=self._used)
         got, plain = 0, None
-        until = time.monotonic() + AT_ONCE
         try:
+            self._send(request, kept=self._used)
             got = self._receive_head(0, kept=self._used)
             plain = find_plain(self._view.obj, got, size)  # type: ignore[arg-type]  # a bytearray
+            until = time.monotonic() + AT_ONCE
             while plain is not None and got < plain.begin + size and self._comes(until - time.monotonic()):
                 part = self._receive_into(self._view[got : plain.begin + size])
                 got, plain = got + part, plain if part else None
@@ -155,7 +152,6 @@ class Wire:
         if plain is None or got != plain.begin + size:
             self.doubt()
             return None
-        self.fresh_until = until
         return self._view[plain.begin : got], plain
 
     def doubt(self) -> None:

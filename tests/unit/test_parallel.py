@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from mirrorpy.sync import parallel
-from mirrorpy.sync.parallel import Drawer, Jobs, unordered, unordered_ahead
+from mirrorpy.sync.parallel import BRISK, FEW, NAP, SHORT, STRETCH, Drawer, Jobs, Pace, unordered, unordered_ahead
 
 
 def test_every_job_once() -> None:
@@ -57,6 +57,82 @@ def test_what_is_not_enough_for_all_is_not_drawn_ahead() -> None:
     drawer = Drawer(jobs, 3, lambda _, __: True)
     assert (drawer.draw(), drawer.ahead) == (0, [1])
     assert len(jobs) == 4
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which is ours, and how long each nap was."""
+    now = [100.0]
+    monkeypatch.setattr(parallel.time, "monotonic", lambda: now[0])
+    return now
+
+
+def run(pace: Pace, clock: list[float], jobs: int, seconds: float) -> None:
+    """Do so many jobs, evenly."""
+    for _ in range(jobs):
+        clock[0] += seconds / jobs
+        pace.count()
+
+
+@pytest.mark.parametrize(("rate", "brisk"), [(BRISK * 1.1, True), (BRISK * 0.9, False)])
+def test_who_rests_and_who_does_not(
+    monkeypatch: pytest.MonkeyPatch, clock: list[float], rate: float, brisk: bool
+) -> None:
+    """As long as the others do a job a millisecond, as they do for two naps here; then they are held up."""
+    pace, naps = Pace(lambda: SHORT / 2), list[float]()
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        run(pace, clock, int(rate * seconds) if len(naps) <= 2 else 3, seconds)
+
+    monkeypatch.setattr(parallel.time, "sleep", nap)
+    run(pace, clock, STRETCH, STRETCH / rate)
+    pace.rest()
+    assert naps == ([NAP] * 3 if brisk else [])
+    pace.rest()
+    assert len(naps) == (3 if brisk else 0), "nobody else is brisk now"
+
+
+@pytest.mark.parametrize("trip", [0.0, SHORT, 1.0])
+def test_nobody_rests_who_waits_for_others(monkeypatch: pytest.MonkeyPatch, clock: list[float], trip: float) -> None:
+    """More threads are faster then, whatever the pace."""
+    monkeypatch.setattr(parallel.time, "sleep", pytest.fail)
+    pace = Pace(lambda: trip)
+    run(pace, clock, STRETCH, STRETCH / BRISK / 2)
+    pace.rest()
+
+
+def test_nobody_rests_before_something_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel.time, "sleep", pytest.fail)
+    Pace(lambda: SHORT / 2).rest()
+
+
+def test_what_is_ahead_is_done_before_a_rest() -> None:
+    """Somebody waits for it."""
+    jobs, rests = Jobs[int](), list[int]()
+    for job in (1, 2, 3, 4, None):
+        jobs.put(job)
+    drawer = Drawer(jobs, 1, lambda drawn, _: drawn[0] == 1 and len(drawn) < 3, lambda: rests.append(len(jobs)))
+    assert [drawer.draw() for _ in range(4)] == [1, 2, 3, 4]
+    assert rests == [5, 2]
+
+
+def test_one_that_is_held_up_holds_up_nobody() -> None:
+    """Where the few that work wait for something, the others go on."""
+    held, width = threading.Event(), 4
+
+    def work(job: int, _ahead: Sequence[int]) -> int:
+        if job in range(500, 500 + FEW):
+            held.wait(20)
+        if job == 2999:
+            held.set()
+        return job
+
+    began = time.monotonic()
+    results = unordered_ahead(range(3000), work, width, lambda *_: False, lambda: None, Pace(lambda: SHORT / 2))
+    assert sorted(results) == [*range(3000)]
+    assert held.is_set()
+    assert time.monotonic() - began < 15
 
 
 def test_jobs_are_drawn_in_the_callers_thread() -> None:

@@ -45,9 +45,9 @@ def session():
     """Makes sessions that know their server, which counts as near; closes their connections in the end."""
     with contextlib.ExitStack() as made:
 
-        def make(url, *, timeout=10.0, trip=FAR / 2, tls=None):
+        def make(url, *, timeout=10.0, trip=FAR / 2, tls=None, width=8):
             settings = Connection(timeout=timeout, proxy="", **(tls or {}))
-            one = made.enter_context(contextlib.closing(Session(settings, Lanes(8))))
+            one = made.enter_context(contextlib.closing(Session(settings, Lanes(width))))
             assert asked(one, url) == b"first"
             one._direct.lines._trips = dict.fromkeys(one._direct.lines._trips, trip)
             return one
@@ -152,6 +152,8 @@ def outcome(make, url):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: upgrade\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length: +3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding : chunked\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nLast-Modified: a\r\nLast-Modified: b\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab",
         b"HTTP/1.1 200 OK\r\nContent-Len",
         b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + bytes(200_000),
@@ -167,7 +169,8 @@ def test_any_other_answer_is_read_with_care(serve, session, answer):
     assert whole(one, server.url, "a", 3) is None
     got = outcome(lambda url: asked(one, url), server.url + "a")
     assert got == outcome(lambda url: asked(two, url), other.url + "a")
-    assert server.asked == other.asked == [(0, "/"), (0, "/a")]
+    assert server.asked == other.asked
+    assert server.asked[:2] == [(0, "/"), (0, "/a")]
 
 
 def test_what_take_refuses(serve, session):
@@ -198,6 +201,71 @@ def test_what_comes_unasked(serve, session):
     time.sleep(4 * AT_ONCE)
     assert whole(one, server.url, "d", 1) is None, "no connection is kept"
     assert asked(one, server.url + "d") == b"d"
+
+
+def test_an_answer_of_another_server_is_nobodys(serve, session):
+    """The same bytes may be asked of two: over http and https, with and without secrets."""
+    server = serve([FIRST, [ok(b"abc")]], [[ok(b"abd")]])
+    one = session(server.url)
+    assert whole(one, server.url, "a", 3, lambda *_: False) is None
+    with one.open(server.url + "a", {}, named=(server.url,), tally=Tally()) as response:
+        assert b"".join(bytes(part) for part in response.iter_raw()) == b"abd"
+    assert [number for number, _ in server.asked] == [0, 0, 1]
+    assert server.left[0].wait(10)
+
+
+def test_what_follows_a_body(serve, session):
+    """It is no answer to a request that was not made yet."""
+    body = os.urandom(70_000)
+    server = serve([FIRST, [ok(body) + ok(b"bad")]], [[ok(b"good")]])
+    one = session(server.url)
+    assert whole(one, server.url, "a", len(body)) in ((body, ""), None)
+    assert asked(one, server.url + "d") == b"good"
+    assert [number for number, _ in server.asked] == [0, 0, 1]
+
+
+def waits_for_a_lane(session, url):
+    """Start somebody who wants a lane to a server; set once they got it."""
+    got = threading.Event()
+
+    def want():
+        with session._lanes.enter(url, lambda: False, lambda: None):
+            got.set()
+
+    threading.Thread(target=want, daemon=True).start()
+    return got
+
+
+@pytest.mark.parametrize("read_on", [True, False])
+def test_an_answer_keeps_its_lane(serve, session, read_on):
+    """No host is asked for more at a time than it may be, while an answer is on its way."""
+    server = serve([FIRST, [ok(b"abc")]])
+    one = session(server.url, width=1)
+    assert whole(one, server.url, "a", 3, lambda *_: False) is None
+    got = waits_for_a_lane(one, server.url)
+    assert not got.wait(0.1)
+    if read_on:
+        assert asked(one, server.url + "a") == b"abc"
+    else:
+        one.settle()
+        assert server.left[0].wait(10)
+    assert got.wait(10)
+
+
+def test_who_still_waits_for_answers(serve, session):
+    """A thread that was asking ahead has a connection, and a lane, already."""
+    server = serve([FIRST])
+    one = session(server.url)
+
+    class Line:
+        waiting = 1
+
+        def close(self):
+            """Nothing to close."""
+
+    one._direct.lines._lines[threading.get_ident()] = None, Line()
+    assert whole(one, server.url, "a", 3) is None
+    assert len(server.asked) == 1
 
 
 def test_a_disk_that_is_full(serve, session):
@@ -386,14 +454,36 @@ def test_a_leftover_is_gone_on_with(bringer, tmp_path):
     assert len(server.asked) == 2
 
 
+def test_what_this_run_left_is_gone_on_with(bringer):
+    """Not brought whole, and thrown away."""
+    rest = b"HTTP/1.1 206 x\r\nContent-Length: 6\r\nContent-Range: bytes 4-9/10\r\n\r\n" + DATA[4:]
+    cut = [ok(DATA)[:-6], lambda connection: connection.close()]
+    server, upstream, one = bringer([FIRST, cut], [[rest]], retries=0)
+    assert isinstance(one.bring(FILE), Failed)
+    assert one.bring(FILE).resumed == 4
+    assert len(server.asked) == upstream.tally.requests == 3
+
+
+def test_an_answer_that_nobody_reads_on(bringer, monkeypatch):
+    def full(*_):
+        raise LocalError("no room")
+
+    server, _, one = bringer([FIRST, [ok(b"987654321o")]])
+    monkeypatch.setattr("mirrorpy.sync.bring.Partial", full)
+    with pytest.raises(LocalError, match="no room"):
+        one.bring(FILE)
+    assert server.left[0].wait(10)
+
+
 @pytest.mark.parametrize(
     ("file", "options"),
     [
+        (RemoteFile("a.rpm", sha256(b""), 0, Kind.PACKAGE), {}),
         (RemoteFile("a.rpm", sha256(DATA), None, Kind.PACKAGE), {}),
         (RemoteFile("a.rpm", sha256(DATA), WHOLE + 1, Kind.PACKAGE), {}),
         (FILE, {"throttle": 1000}),
     ],
-    ids=["no size", "large", "rationed"],
+    ids=["empty", "no size", "large", "rationed"],
 )
 def test_files_that_do_not_come_whole(bringer, file, options):
     server, upstream, _ = bringer([FIRST, [ok(DATA)]], **options)
