@@ -19,11 +19,10 @@ from mirrorpy.errors import MirrorError
 from mirrorpy.figures import LAST_DATE
 from mirrorpy.rpmmd.model import Checksum, Kind, RemoteFile
 from mirrorpy.store.incoming import Partial
-from mirrorpy.upstream import Network, Upstream, wire
+from mirrorpy.upstream import Network, Upstream, connect
 from mirrorpy.upstream.clients import Clients
+from mirrorpy.upstream.dates import parse_date, retry_after
 from mirrorpy.upstream.network import Patience
-from mirrorpy.upstream.session import retry_after
-from mirrorpy.upstream.transfer import parse_date
 from tests.unit.documents import sha256
 
 DIRECT = Connection(proxy="")
@@ -75,7 +74,7 @@ def by_wire(data: bytes) -> Iterator[Network]:
             theirs.shutdown(socket.SHUT_WR)
             return ours
 
-        stack.enter_context(mock.patch.object(wire, "_connected", connected))
+        stack.enter_context(mock.patch.object(connect, "_connected", connected))
         network = stack.enter_context(contextlib.closing(Network(patience=NONE)))
         session = network.session(REPO.connection)
         session._clients = Clients(REPO.connection, session._contexts, _through_httpx(data))
