@@ -51,6 +51,13 @@ class Checksum(msgspec.Struct, frozen=True, gc=False):
             raise RepodataError(f"{name} checksum {digits[:140]!r} has {length} bytes instead of {DIGEST_BYTES[name]}")
         return cls(sys.intern(name), digits)
 
+    @classmethod
+    def of(cls, algorithm: str, data: bytes | memoryview) -> Checksum:
+        """Return the checksum of these bytes."""
+        digest = new_hash(algorithm)
+        digest.update(data)
+        return cls(algorithm, digest.hexdigest())
+
     @property
     def strong(self) -> bool:
         """Whether nobody can make two files of this checksum."""
@@ -161,9 +168,7 @@ class Pin(msgspec.Struct, frozen=True, gc=False):
 
     def matches(self, data: bytes) -> bool:
         """Tell whether these are the bytes that were meant."""
-        digest = new_hash(self.checksum.algorithm)
-        digest.update(data)
-        return digest.hexdigest() == self.checksum.value
+        return Checksum.of(self.checksum.algorithm, data) == self.checksum
 
 
 class MirrorList(msgspec.Struct, frozen=True, gc=False):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -38,9 +37,7 @@ def keep_whole(path: str, file: RemoteFile, data: memoryview, modified: float | 
     Raises:
         LocalError: The disk does not take it.
     """
-    promised = new_hash(file.checksum.algorithm)
-    promised.update(data)
-    if len(data) != file.size or promised.hexdigest() != file.checksum.value:
+    if len(data) != file.size or Checksum.of(file.checksum.algorithm, data) != file.checksum:
         return None
     with translated("cannot write the download"):
         try:
@@ -53,7 +50,7 @@ def keep_whole(path: str, file: RemoteFile, data: memoryview, modified: float | 
             _finish(descriptor, modified)
         finally:
             os.close(descriptor)
-    return file.checksum if file.checksum.strong else Checksum(KEY_ALGORITHM, hashlib.sha256(data).hexdigest())
+    return file.checksum if file.checksum.strong else Checksum.of(KEY_ALGORITHM, data)
 
 
 def _finish(descriptor: int, modified: float | None) -> None:

@@ -39,7 +39,7 @@ class Landed(msgspec.Struct, frozen=True, gc=False):
     """Its name in the pool."""
 
 
-class Failed(msgspec.Struct, frozen=True, gc=False):
+class Failed(msgspec.Struct, frozen=True):
     """A file that did not come, and why."""
 
     file: RemoteFile

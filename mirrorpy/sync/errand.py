@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mirrorpy.errors import MirrorError
 from mirrorpy.sync.bring import Bringer, Failed
-from mirrorpy.sync.parallel import FEW, Drawer, Jobs, Pace
+from mirrorpy.sync.parallel import Drawer, Jobs, Pace
 from mirrorpy.upstream import Network, Upstream
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def main() -> None:
         def reach(drawn: Sequence[Job], following: Job) -> bool:
             return bringer.reaches([file for _, file in drawn], following[1])
 
-        drawer = Drawer(jobs, errand.width, reach, pace.rest if thread >= FEW else None)
+        drawer = Drawer(jobs, errand.width, reach, pace.rest_of(thread))
         try:
             while (job := drawer.draw()) is not None:
                 number, file = job

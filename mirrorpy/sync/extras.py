@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 from dataclasses import replace
@@ -151,7 +150,7 @@ class Extras:
         if is_page(data, href):
             return None
         if self._dry_run:
-            checksum = Checksum(KEY_ALGORITHM, hashlib.sha256(data).hexdigest())
+            checksum = Checksum.of(KEY_ALGORITHM, data)
             self.files[href] = RemoteFile(href, checksum, len(data), Kind.EXTRA)
             return data
         unproved = Unproved(self._own.incoming, href)

@@ -92,6 +92,10 @@ class Pace:
             now = time.monotonic()
             self._brisk, self._since = now - self._since < STRETCH / BRISK, now
 
+    def rest_of(self, thread: int) -> Callable[[], None] | None:
+        """Return how a thread, by its number, rests; None for the few that never do."""
+        return self.rest if thread >= FEW else None
+
     def rest(self) -> None:
         """Wait as long as the others are brisk without this thread."""
         while self._brisk and 0.0 < self._trip() < SHORT:
@@ -154,7 +158,7 @@ class _Crew(Generic[J, R]):
             return self._reach([job.value for job in drawn], following.value)
 
         pace = self._pace
-        drawer = Drawer(self._jobs, self._width, reach, pace.rest if pace is not None and number >= FEW else None)
+        drawer = Drawer(self._jobs, self._width, reach, None if pace is None else pace.rest_of(number))
         while (job := drawer.draw()) is not None and not self._stopped.is_set():
             try:
                 self._results.put(_Result(self._work(job.value, [later.value for later in drawer.ahead])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Checksum, Kind
 from mirrorpy.store.durable import translated
 from mirrorpy.store.generation import Freed, Generation, drop_generation, list_generations, superseded
-from mirrorpy.store.pool import hash_file, owe_sweep
+from mirrorpy.store.pool import KEY_ALGORITHM, hash_file, owe_sweep
 from mirrorpy.store.stage import Stage, next_stamp
 
 if TYPE_CHECKING:
@@ -128,14 +127,12 @@ def publish_entries(
             done.warnings.append(f"retired file {entry.path} is gone before its time")
     for path, data in indexes.items():
         stage.write(path, data, seconds)
-    index_entries = [Entry(path, len(data), Kind.INDEX, _sha256(data), None) for path, data in indexes.items()]
+    index_entries = [
+        Entry(path, len(data), Kind.INDEX, Checksum.of(KEY_ALGORITHM, data), None) for path, data in indexes.items()
+    ]
     kept = (entry for entry in entries() if entry.path not in lost)
     done.generation = stage.publish(stamp, itertools.chain(kept, index_entries))
     return done
-
-
-def _sha256(data: bytes) -> Checksum:
-    return Checksum("sha256", hashlib.sha256(data).hexdigest())
 
 
 def read_indexes_of(published: Generation) -> dict[str, bytes] | None:
@@ -144,7 +141,11 @@ def read_indexes_of(published: Generation) -> dict[str, bytes] | None:
     for entry in published.entries():
         if entry.kind is Kind.INDEX:
             data = published.read(entry.path)
-            if data is None or len(data) != entry.size or entry.promised not in (None, _sha256(data)):
+            if (
+                data is None
+                or len(data) != entry.size
+                or entry.promised not in (None, Checksum.of(KEY_ALGORITHM, data))
+            ):
                 return None
             found[entry.path] = data
     plain = published.known and not found
