@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING
 
 from mirrorpy.errors import FetchError, LeftPool, LocalError, SignatureError
 from mirrorpy.rpmmd.href import SIGNATURE_HREF
+from mirrorpy.rpmmd.mirrors import REPOMD_HREF
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.signatures import Demands, check_package
 from mirrorpy.store.durable import translated
 from mirrorpy.store.pool import file_size
 from mirrorpy.store.verdicts import read_verdicts, write_verdicts
 from mirrorpy.sync.parallel import unordered
+from mirrorpy.sync.publish import read_indexes_of
 from mirrorpy.sync.shortfall import Restart
 from mirrorpy.sync.snapshot import has_moved, read_indexes
 
 if TYPE_CHECKING:
     from mirrorpy.plan import Plan
     from mirrorpy.rpmmd.model import Checksum
+    from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import RepoLayout
     from mirrorpy.store.pool import Pool
     from mirrorpy.sync.snapshot import Snapshot
@@ -36,6 +39,9 @@ class Signed:
 
     repo_id: str
     demands: Demands
+    upstream: Upstream
+    anew: bool = False
+    """Whether the signature of an unchanged repomd.xml is read anew, as the published one will not do."""
     _pairs: int = 0
     """How often repomd.xml and its signature were of two states."""
 
@@ -57,7 +63,7 @@ class Signed:
             error.cause = f"repomd.xml: {error.cause}"
             raise
 
-    def accepts(self, snapshot: Snapshot) -> bool:
+    def _accepts(self, snapshot: Snapshot) -> bool:
         """Tell whether a repomd.xml is signed as demanded."""
         try:
             self.check_repomd(snapshot)
@@ -65,7 +71,34 @@ class Signed:
             return False
         return True
 
-    def check_pair(self, snapshot: Snapshot, upstream: Upstream) -> None:
+    def bring_indexes(self, snapshot: Snapshot, published: Generation | None) -> None:
+        """See that repomd.xml's signature is this one's; a published one is published again.
+
+        Raises:
+            Restart: The signature may be another state's.
+            SignatureError: There is none, or none that is good.
+            FetchError: It cannot be had.
+        """
+        if not snapshot.changed and not self.anew:
+            whole = read_indexes_of(published) if published else None
+            snapshot.indexes.update(whole or {})
+            if whole is not None and self._accepts(snapshot):
+                return
+            self.anew = True
+            self.upstream.persist(lambda _: read_indexes(self.upstream, snapshot), [snapshot.base])
+        if snapshot.indexes and has_moved(self.upstream, snapshot.base, snapshot.data):
+            raise Restart
+        self.check_repomd(snapshot)
+
+    def came_since(self, snapshot: Snapshot, published: Generation) -> bool:
+        """Ask once more for a signature that was not made yet when its repomd.xml was published."""
+        with contextlib.suppress(FetchError):
+            read_indexes(self.upstream, snapshot)
+        before = read_indexes_of(published) or {}
+        self.anew = bool(snapshot.indexes) and {REPOMD_HREF: snapshot.data, **snapshot.indexes} != before
+        return self.anew
+
+    def check_pair(self, snapshot: Snapshot) -> None:
         """See that a new repomd.xml is signed; a pair of two states, of a publisher who is at it, is read again.
 
         Raises:
@@ -76,7 +109,7 @@ class Signed:
             self.check_repomd(snapshot)
         except SignatureError:
             if self._pairs >= MAX_PAIRS or not (
-                has_moved(upstream, snapshot.base, snapshot.data) or _has_other(snapshot, upstream)
+                has_moved(self.upstream, snapshot.base, snapshot.data) or _has_other(snapshot, self.upstream)
             ):
                 raise
             self._pairs += 1

@@ -11,7 +11,7 @@ import pytest
 from mirrorpy import __version__
 from mirrorpy.plan import Plan
 from mirrorpy.rpmmd.model import RemoteFile
-from mirrorpy.sync import story
+from mirrorpy.sync import planning
 from mirrorpy.sync.report import Options
 from tests.simulator import REPOMD, Repo, Simulator, digest
 
@@ -187,14 +187,14 @@ def test_a_fault_of_ours_stops_nobody_else(
     mirror: Mirror, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = _repos(simulator, 2)
-    sum_of_one, real = digest(one.read(BASH)), story.plan_sync
+    sum_of_one, real = digest(one.read(BASH)), planning.plan_sync
 
     def broken(files: dict[str, RemoteFile], *args: Any) -> Plan:
         if files[BASH].checksum.value == sum_of_one:
             raise RuntimeError("a fault of ours")
         return real(files, *args)
 
-    monkeypatch.setattr(story, "plan_sync", broken)
+    monkeypatch.setattr(planning, "plan_sync", broken)
 
     report = mirror.sync_all(configured(one, id="one"), configured(two, id="two"))
 
