@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import translated
 from mirrorpy.store.incoming import Partial, keep_whole, place_in
+from mirrorpy.upstream import is_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +25,8 @@ GIVE_UP_AFTER = 16
 """Files in a row that upstream does not give for its own reasons; the rest would take hours to fail one by one."""
 MOST_AHEAD = 8
 """Files that are asked for before their turn; apt asks for ten (Acquire::http::Pipeline-Depth)."""
+MANY = 64
+"""Files that are left, from which on it pays to be quicker with small ones that are near."""
 REACH, LONG_REACH = 256 * 1024, 4 * 1024**2
 """Bytes that may come before a file that is asked for ahead, and before the only one."""
 
@@ -61,34 +65,40 @@ class Bringer:
         self.halted = False
         """Whether nothing more is to be tried."""
 
-    def reaches(self, files: Sequence[RemoteFile], following: RemoteFile) -> bool:
+    def reaches(self, files: Sequence[RemoteFile], following: RemoteFile, left: int) -> bool:
         """Whether a thread that is to bring these files, one after the other, should bring the following one too.
 
-        Asked for ahead, small files do not wait for a round trip each. Large ones gain nothing, and what waits behind
-        them could be brought by another thread.
+        Asked for ahead, small files do not wait for a round trip each, and where they are near, and many, cost fewer
+        calls. Large ones gain nothing, and what waits behind them could be brought by another thread.
         """
-        if len(files) > MOST_AHEAD or _size(following) >= LONG_REACH or not self._upstream.far:
+        if len(files) > MOST_AHEAD or _size(following) >= LONG_REACH:
             return False
         size = sum(map(_size, files))
-        return size < REACH or (len(files) == 1 and size < LONG_REACH)
+        if self._upstream.near:
+            return left >= MANY and size < REACH and is_small(following)
+        return self._upstream.far and (size < REACH or (len(files) == 1 and size < LONG_REACH))
 
     def leave(self) -> None:
         """Say that this thread brings nothing more."""
         self._upstream.leave()
 
-    def bring(self, file: RemoteFile, ahead: Sequence[RemoteFile] = ()) -> Landed | Failed:
-        """Download a file, and see that a record unpacks to what is promised; those ahead this thread brings next.
+    def do(self, files: Sequence[RemoteFile]) -> list[Landed | Failed]:
+        """Download one or more of these files, from the first on, and see that a record unpacks to what is promised.
+
+        This thread brings the others next.
 
         Raises:
             LocalError: This machine cannot take it.
         """
         if self.halted or self._barren >= GIVE_UP_AFTER:
             self.leave()
-            return Failed(file, FetchError("not tried any more: upstream stopped giving files", href=file.href))
-        if not ahead and (landed := self._whole(file)) is not None:
+            return [
+                Failed(files[0], FetchError("not tried any more: upstream stopped giving files", href=files[0].href))
+            ]
+        if landed := self._whole(files):
             return landed
         try:
-            return self._fetch(file, ahead)
+            return [self._fetch(files[0], files[1:])]
         finally:
             self._upstream.settle()
 
@@ -116,23 +126,27 @@ class Bringer:
         self._barren = 0
         return Landed(file, partial.path, partial.size, partial.resumed, partial.key)
 
-    def _whole(self, file: RemoteFile) -> Landed | None:
-        """Bring a small file in one piece, which is what most of them are; None where that is not to be."""
-        path = place_in(self._incoming, file)
-        if (file.kind is Kind.RECORD and self.repomd is not None) or path in self._left:
-            return None
-        key: Checksum | None = None
+    def _whole(self, files: Sequence[RemoteFile]) -> list[Landed | Failed]:
+        """Bring small files in one piece each, as most come; it ends at the first that does not."""
+        landed: list[Landed | Failed] = []
 
-        def take(data: memoryview, modified: float | None) -> bool:
-            nonlocal key
+        def take(file: RemoteFile, data: memoryview, modified: float | None) -> bool:
+            path = place_in(self._incoming, file)
             key = keep_whole(path, file, data, modified)
+            if key is not None:
+                landed.append(Landed(file, path, len(data), 0, key))
+                self._received(len(data))
             return key is not None
 
-        if not self._upstream.whole(file, take) or key is None or file.size is None:
-            return None
-        self._barren = 0
-        self._received(file.size)
-        return Landed(file, path, file.size, 0, key)
+        self._upstream.whole(list(itertools.takewhile(self._is_new, files)), take)
+        if landed:
+            self._barren = 0
+        return landed
+
+    def _is_new(self, file: RemoteFile) -> bool:
+        """Whether a file is to be checked by its checksum alone, and no part of it is here."""
+        checked = self.repomd is not None and file.kind is Kind.RECORD
+        return not checked and place_in(self._incoming, file) not in self._left
 
 
 def _size(file: RemoteFile) -> int:

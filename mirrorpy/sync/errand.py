@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from mirrorpy.errors import MirrorError
 from mirrorpy.sync.bring import Bringer, Failed
-from mirrorpy.sync.parallel import Drawer, Jobs, Pace
+from mirrorpy.sync.parallel import Jobs, Pace, labour
 from mirrorpy.upstream import Network, Upstream
 
 if TYPE_CHECKING:
@@ -131,6 +131,46 @@ def _read(source: BinaryIO, jobs: Jobs[Job]) -> bool:
     return True
 
 
+class _Labour:
+    """What the threads of this process do."""
+
+    def __init__(self, errand: Errand, out: BinaryIO) -> None:
+        self._width = errand.width
+        network = Network(max_parallel_downloads=errand.width, patience=errand.patience)
+        upstream = Upstream(errand.repo, network, errand.order)
+        self.teller = _Teller(out, upstream)
+        self._bringer = Bringer(upstream, errand.incoming, self.teller.receive)
+        self._bringer.repomd = errand.repomd
+        self.jobs: Jobs[Job] = Jobs()
+        self._pace = Pace(lambda: upstream.trip)
+
+    def start(self) -> list[threading.Thread]:
+        """Start the threads; daemons, which end with the process wherever they are."""
+        threads = [threading.Thread(target=self._work, args=(each,), daemon=True) for each in range(self._width)]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _work(self, thread: int) -> None:
+        try:
+            for (number, _), done in labour(self.jobs, self._width, self._do, self._reach, self._pace.rest_of(thread)):
+                self.teller.land(number, done, now=len(self.jobs) < 2 * self._width)
+            self.jobs.put(None)
+        except MirrorError as error:
+            self.teller.tell(error=error)
+        except BaseException as error:  # noqa: BLE001  # told to who sent us, as they would tell their own
+            cause = f"unexpected {type(error).__name__}: {error}"
+            self.teller.tell(error=MirrorError(cause, hint="please report this, with -v"))
+
+    def _reach(self, hand: Sequence[Job], following: Job, left: int) -> bool:
+        return self._bringer.reaches([file for _, file in hand], following[1], left)
+
+    def _do(self, hand: Sequence[Job]) -> list[Landed | Failed]:
+        done = self._bringer.do([file for _, file in hand])
+        self._pace.count(len(done))
+        return done
+
+
 def main() -> None:
     """Run the errand that standard input describes, and tell of it on standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -139,37 +179,10 @@ def main() -> None:
         errand: Errand = pickle.load(source)  # noqa: S301  # our own process wrote it
     except EOFError:
         return
-    network = Network(max_parallel_downloads=errand.width, patience=errand.patience)
-    upstream = Upstream(errand.repo, network, errand.order)
-    teller = _Teller(out, upstream)
-    bringer = Bringer(upstream, errand.incoming, teller.receive)
-    bringer.repomd = errand.repomd
-    jobs: Jobs[Job] = Jobs()
-    pace = Pace(lambda: upstream.trip)
-
-    def labour(thread: int) -> None:
-        def reach(drawn: Sequence[Job], following: Job) -> bool:
-            return bringer.reaches([file for _, file in drawn], following[1])
-
-        drawer = Drawer(jobs, errand.width, reach, pace.rest_of(thread))
-        try:
-            while (job := drawer.draw()) is not None:
-                number, file = job
-                done = bringer.bring(file, [other for _, other in drawer.ahead])
-                pace.count()
-                teller.land(number, done, now=len(jobs) + len(drawer.ahead) < 2 * errand.width)
-            jobs.put(None)
-        except MirrorError as error:
-            teller.tell(error=error)
-        except BaseException as error:  # noqa: BLE001  # told to who sent us, as they would tell their own
-            cause = f"unexpected {type(error).__name__}: {error}"
-            teller.tell(error=MirrorError(cause, hint="please report this, with -v"))
-
-    threads = [threading.Thread(target=labour, args=(each,), daemon=True) for each in range(errand.width)]
-    for thread in threads:
-        thread.start()
-    # Without it the threads end with this one, wherever they are.
-    if _read(source, jobs):
+    work = _Labour(errand, out)
+    threads = work.start()
+    # Where it is gone who sent us, the threads end with this one.
+    if _read(source, work.jobs):
         for thread in threads:
             thread.join()
-        teller.tell()
+        work.teller.tell()

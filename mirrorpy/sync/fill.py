@@ -119,7 +119,7 @@ class Filler:
             return self._crew.bring(files, repomd if records else None)
         self._bringer.repomd = repomd
         width, pace = max(1, min(self._width, len(files))), Pace(lambda: self._upstream.trip)
-        return unordered_ahead(files, self._bringer.bring, width, self._bringer.reaches, self._bringer.leave, pace)
+        return unordered_ahead(files, self._bringer.do, width, self._bringer.reaches, self._bringer.leave, pace)
 
     def _fail(self, failed: Failed, outcome: Outcome) -> None:
         if self._bringer.halted:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import queue
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
 J = TypeVar("J")
+J_contra = TypeVar("J_contra", contravariant=True)
 R = TypeVar("R")
 AHEAD = 1000
 """Jobs that wait for a thread, so that none is idle while the one who draws them is busy with results."""
@@ -29,14 +28,10 @@ STRETCH, NAP = 64, 0.05
 """Jobs, and seconds, after which their pace is measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job(Generic[J]):
-    value: J
+class Reach(Protocol[J_contra]):
+    """Says of what is in hand, and the next job, of so many that are left, whether that is to be drawn too."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Result(Generic[R]):
-    value: R
+    def __call__(self, hand: Sequence[J_contra], following: J_contra, left: int, /) -> bool: ...
 
 
 class Jobs(Generic[J]):
@@ -62,17 +57,19 @@ class Jobs(Generic[J]):
         with self._lock:
             return self._jobs.popleft()
 
-    def get_if(self, wanted: Callable[[J], bool]) -> J | None:
-        """Return the next job if it is there and wanted; None if not."""
+    def draw(self, hand: list[J], width: int, reach: Reach[J]) -> None:
+        """Add the next jobs to a hand that reaches them, as long as others can draw as many, width in all."""
         with self._lock:
-            job = self._jobs[0] if self._jobs else None
-            if job is None or not wanted(job):
-                return None
-            try:
-                self._there.get_nowait()
-            except queue.Empty:
-                return None
-            return self._jobs.popleft()
+            while (left := len(self._jobs)) >= width * len(hand):
+                job = self._jobs[0]
+                if job is None or not reach(hand, job, left):
+                    return
+                try:
+                    self._there.get_nowait()
+                except queue.Empty:
+                    return
+                hand.append(job)
+                self._jobs.popleft()
 
 
 class Pace:
@@ -83,14 +80,14 @@ class Pace:
 
     def __init__(self, trip: Callable[[], float]) -> None:
         self._trip = trip
-        self._done, self._since, self._brisk = 0, time.monotonic(), False
+        self._done, self._counted, self._since, self._brisk = 0, 0, time.monotonic(), False
 
-    def count(self) -> None:
-        """Count a job that is done; one that is lost between threads makes no difference."""
-        self._done += 1
-        if not self._done % STRETCH:
-            now = time.monotonic()
-            self._brisk, self._since = now - self._since < STRETCH / BRISK, now
+    def count(self, jobs: int) -> None:
+        """Count jobs that are done; one that is lost between threads makes no difference."""
+        self._done += jobs
+        if self._done - self._counted >= STRETCH:
+            now, counted = time.monotonic(), self._done - self._counted
+            self._brisk, self._since, self._counted = now - self._since < counted / BRISK, now, self._done
 
     def rest_of(self, thread: int) -> Callable[[], None] | None:
         """Return how a thread, by its number, rests; None for the few that never do."""
@@ -105,33 +102,33 @@ class Pace:
                 self._brisk = False
 
 
-class Drawer(Generic[J]):
-    """Draws jobs for one thread of several, and those that it is to do next.
+def labour(
+    jobs: Jobs[J],
+    width: int,
+    do: Callable[[Sequence[J]], Sequence[R]],
+    reach: Reach[J],
+    rest: Callable[[], None] | None = None,
+) -> Iterator[tuple[J, R]]:
+    """Do what one thread of several draws; yield each job and what it gave.
 
-    reach says of what is drawn and the next job whether that is to be drawn too. When there is not enough left for all
-    threads, nothing is drawn ahead. A thread that has nothing ahead may rest first.
+    When there is not enough left for all threads, nothing is drawn ahead. do is told all that is in hand, and does one
+    or more of it, from the first on; none ends it. A thread that has nothing in hand may rest first.
     """
-
-    def __init__(
-        self, jobs: Jobs[J], width: int, reach: Callable[[Sequence[J], J], bool], rest: Callable[[], None] | None = None
-    ) -> None:
-        self._jobs, self._width, self._reach, self._rest = jobs, width, reach, rest
-        self.ahead: list[J] = []
-        """What is drawn and not begun."""
-
-    def draw(self) -> J | None:
-        """Return the next job, waiting for one; None at the end."""
-        if self._rest is not None and not self.ahead:
-            self._rest()
-        job = self.ahead.pop(0) if self.ahead else self._jobs.get()
-        if job is None:
-            return None
-        while len(self._jobs) >= self._width * (1 + len(self.ahead)):
-            further = self._jobs.get_if(functools.partial(self._reach, [job, *self.ahead]))
-            if further is None:
-                break
-            self.ahead.append(further)
-        return job
+    hand: list[J] = []
+    while True:
+        if not hand:
+            if rest is not None:
+                rest()
+            job = jobs.get()
+            if job is None:
+                return
+            hand.append(job)
+        jobs.draw(hand, width, reach)
+        done = do(hand)
+        if not done:
+            return
+        yield from zip(hand, done, strict=False)
+        del hand[: len(done)]
 
 
 class _Crew(Generic[J, R]):
@@ -139,42 +136,46 @@ class _Crew(Generic[J, R]):
 
     def __init__(
         self,
-        work: Callable[[J, Sequence[J]], R],
+        do: Callable[[Sequence[J]], Sequence[R]],
         width: int,
-        reach: Callable[[Sequence[J], J], bool],
+        reach: Reach[J],
         leave: Callable[[], None],
         pace: Pace | None,
     ) -> None:
-        self._work, self._width, self._reach, self._leave, self._pace = work, width, reach, leave, pace
-        self._jobs: Jobs[_Job[J]] = Jobs()
-        self._results: queue.SimpleQueue[_Result[R] | BaseException] = queue.SimpleQueue()
+        self._do, self._width, self._reach, self._leave, self._pace = do, width, reach, leave, pace
+        self._jobs: Jobs[J] = Jobs()
+        self._results: queue.SimpleQueue[Sequence[R] | BaseException] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._threads = [threading.Thread(target=self._labour, args=(number,), daemon=True) for number in range(width)]
         for thread in self._threads:
             thread.start()
 
     def _labour(self, number: int) -> None:
-        def reach(drawn: Sequence[_Job[J]], following: _Job[J]) -> bool:
-            return self._reach([job.value for job in drawn], following.value)
-
-        pace = self._pace
-        drawer = Drawer(self._jobs, self._width, reach, None if pace is None else pace.rest_of(number))
-        while (job := drawer.draw()) is not None and not self._stopped.is_set():
-            try:
-                self._results.put(_Result(self._work(job.value, [later.value for later in drawer.ahead])))
-                if pace is not None:
-                    pace.count()
-            except BaseException as error:  # noqa: BLE001  # handed to the one who waits
-                self._stopped.set()
-                self._results.put(error)
+        rest = None if self._pace is None else self._pace.rest_of(number)
+        for _ in labour(self._jobs, self._width, self._try, self._reach, rest):
+            pass
         self._leave()
+
+    def _try(self, hand: Sequence[J]) -> Sequence[R]:
+        if self._stopped.is_set():
+            return ()
+        try:
+            done = self._do(hand)
+        except BaseException as error:  # noqa: BLE001  # handed to the one who waits
+            self._stopped.set()
+            self._results.put(error)
+            return ()
+        self._results.put(done)
+        if self._pace is not None:
+            self._pace.count(len(done))
+        return done
 
     def begin(self, job: J) -> None:
         """Hand a job to whoever is free."""
-        self._jobs.put(_Job(job))
+        self._jobs.put(job)
 
-    def take(self) -> _Result[R] | BaseException:
-        """Wait for what a job gave, or raised."""
+    def take(self) -> Sequence[R] | BaseException:
+        """Wait for what jobs gave, or one raised."""
         return self._results.get()
 
     def end(self) -> None:
@@ -194,22 +195,22 @@ def unordered(jobs: Iterable[J], work: Callable[[J], R], width: int) -> Iterator
 
     The first exception ends it: no job is begun after it, and it is raised once the running ones are done.
     """
-    return unordered_ahead(jobs, lambda job, _: work(job), width, lambda _, __: False, lambda: None, None)
+    return unordered_ahead(jobs, lambda hand: [work(hand[0])], width, lambda *_: False, lambda: None, None)
 
 
 def unordered_ahead(
     jobs: Iterable[J],
-    work: Callable[[J, Sequence[J]], R],
+    do: Callable[[Sequence[J]], Sequence[R]],
     width: int,
-    reach: Callable[[Sequence[J], J], bool],
+    reach: Reach[J],
     leave: Callable[[], None],
     pace: Pace | None,
 ) -> Iterator[R]:
-    """Do the same with work that is told which jobs its thread does next, as `Drawer` draws them.
+    """Do the same where a thread draws several jobs, and does one or more of them at a time, as `labour` says.
 
     Each thread calls leave when it ends. Threads rest at this pace, if one is given.
     """
-    crew, waiting, drawing = _Crew(work, width, reach, leave, pace), 0, iter(jobs)
+    crew, waiting, drawing = _Crew(do, width, reach, leave, pace), 0, iter(jobs)
     try:
         while True:
             for job in itertools.islice(drawing, AHEAD - waiting):
@@ -217,12 +218,12 @@ def unordered_ahead(
                 waiting += 1
             if not waiting:
                 return
-            result = crew.take()
-            waiting -= 1
-            if isinstance(result, BaseException):
+            results = crew.take()
+            if isinstance(results, BaseException):
                 break
-            yield result.value
+            waiting -= len(results)
+            yield from results
     finally:
         crew.end()
     crew.join()
-    raise result
+    raise results

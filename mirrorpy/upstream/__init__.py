@@ -2,6 +2,6 @@
 
 from mirrorpy.upstream.document import Document
 from mirrorpy.upstream.network import Network
-from mirrorpy.upstream.upstream import Upstream
+from mirrorpy.upstream.upstream import Upstream, is_small
 
-__all__ = ["Document", "Network", "Upstream"]
+__all__ = ["Document", "Network", "Upstream", "is_small"]

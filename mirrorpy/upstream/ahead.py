@@ -17,7 +17,8 @@ from mirrorpy.upstream.wire import Stale
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mirrorpy.upstream.wire import Answer, Wire
+    from mirrorpy.upstream.answer import Answer
+    from mirrorpy.upstream.wire import Take, Wire
 
 S = TypeVar("S")
 FAR = 0.005
@@ -44,7 +45,7 @@ class Lines(Generic[S]):
 
     def far(self, server: S) -> bool:
         """Whether it pays to ask a server ahead, as far as it bears that."""
-        return self.trip(server) >= FAR and server not in self._refused
+        return self.trip(server) >= FAR and self.bears(server)
 
     def trip(self, server: S) -> float:
         """Return how long a server's answer took, at best; 0 where that is not known."""
@@ -53,6 +54,10 @@ class Lines(Generic[S]):
     def near(self, server: S) -> bool:
         """Whether a server is known to be so near that waiting for its answers costs less than reading them."""
         return 0.0 < self.trip(server) < FAR
+
+    def bears(self, server: S) -> bool:
+        """Whether a server may be asked ahead, as far as is known."""
+        return server not in self._refused
 
     def refuse(self, server: S) -> bool:
         """Ask a server one thing at a time from now on; False where it was never otherwise."""
@@ -100,10 +105,29 @@ class Lines(Generic[S]):
             self._refused.add(server)
         return None
 
+    def run(self, server: S, wire: Wire, requests: Sequence[bytes], sizes: Sequence[int], take: Take) -> bool:
+        """Ask for files over a connection that is this thread's line from now on; whether it can be anybody's again."""
+        self.leave()
+        self._lines[threading.get_ident()] = server, wire
+        self._used.add(server)
+        try:
+            reusable = wire.run(requests, sizes, take)
+        except Stale:
+            self._lose(server, wire, hopeless=False)
+            return False
+        except BaseException:
+            self.leave()
+            raise
+        if reusable:
+            del self._lines[threading.get_ident()]
+        elif not wire.waiting:
+            self.leave()
+        return reusable
+
     def _line(self, server: S, request: bytes) -> Wire | None:
         """Return this thread's line if this is what it expects next; any other is closed."""
         known, wire = self._lines.get(threading.get_ident(), (server, None))
-        if wire is None or (known == server and self.far(server) and (wire.expects(request) or not wire.waiting)):
+        if wire is None or (known == server and self.bears(server) and (wire.expects(request) or not wire.waiting)):
             return wire
         self.leave()
         return None
@@ -113,7 +137,8 @@ class Lines(Generic[S]):
         server, wire = self._lines[threading.get_ident()]
         if not keep and not ours:
             self._lose(server, wire, hopeless=False)
-        elif not keep or (wire.waiting and not more):
+        elif not keep or (wire.waiting and not more) or not (wire.waiting or self.far(server)):
+            # A near server's line is what a run left unread.
             self.leave()
 
     def _lose(self, server: S, wire: Wire, *, hopeless: bool) -> None:

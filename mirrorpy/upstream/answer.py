@@ -1,14 +1,16 @@
-"""The header of an answer: what it says, and which of them are left to httpx to read."""
+"""An answer: what its header says, where its body is, and which of them are left to httpx to read."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from mirrorpy.upstream.body import Broken
+from mirrorpy.upstream.body import Broken, body_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from mirrorpy.upstream.wire import Wire
 
 _HEAD = re.compile(
     r"HTTP/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\xff]*))?\r\n((?:[!#$%&'*+.^_`|~\w-]+:[\t\x20-\xff]*\r\n)*)",
@@ -20,6 +22,7 @@ _NOTED = re.compile(
 )
 """The fields that say where a body ends and whether another may follow, and the time."""
 _FIELD = re.compile(r"([^:]+):([^\r]*)\r\n")
+_BODILESS = (204, 304)
 
 
 class Unusual(Exception):
@@ -76,6 +79,33 @@ def parse_fields(lines: str) -> HeaderFields:
     return fields
 
 
+class Answer:
+    """What came over the wire; its body is read once, before the next request."""
+
+    def __init__(self, wire: Wire, head: re.Match[str], first: memoryview, *, bodiless: bool) -> None:
+        self.status_code, self.reason_phrase = int(head[2]), (head[3] or "").strip()
+        self.headers = parse_fields(head[4])
+        self._kept = head[1] == "1" and "close" not in self.headers.get("connection").lower()
+        if "transfer-encoding" in self.headers and self.headers.pop("content-length", None) is not None:
+            self._kept = False  # RFC 9112, 6.3: somebody on the way may have believed the other one
+        bodiless = bodiless or self.status_code in _BODILESS
+        first = wire.part(self.headers, first, bodiless=bodiless)
+        self._body = body_of(self.headers, first, wire.receive, bodiless=bodiless)
+
+    def iter_raw(self) -> Iterator[bytes]:
+        """Yield the body's bytes, each part valid until the next is asked for.
+
+        Raises:
+            Broken: The connection ended too early, or gave nothing for as long as the timeout.
+        """
+        return iter(self._body)  # type: ignore[arg-type]  # views of bytes, which is all that anyone needs of them
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the next request can follow: all of this answer is here, read or not."""
+        return self._kept and self._body.complete
+
+
 class Plain(NamedTuple):
     """What matters of a plain answer: 200, a length, and nothing special."""
 
@@ -86,16 +116,16 @@ class Plain(NamedTuple):
     """Whether the server closes the connection after it."""
 
 
-def find_plain(data: bytearray, got: int, size: int) -> Plain | None:
-    """Return what a plain answer says before a body of this size; None of any other, or if its header is not all here.
+def find_plain(data: bytearray, at: int, end: int, size: int) -> Plain | None:
+    """Return what the header from at to end, where an empty line follows, says before a body of this size.
 
-    A field may be none that `parse_head` would take. So this is for bodies that a checksum proves.
+    None where that is no plain answer. A field may be none that `parse_head` would take. So this is for bodies that a
+    checksum proves.
     """
-    end = data.find(b"\r\n\r\n", 0, got)
-    if end < 0 or not data.startswith(b"HTTP/1.1 200 "):
+    if not data.startswith(b"HTTP/1.1 200 ", at):
         return None
     lengths, modified, last = list[bytes](), list[bytes](), False
-    for is_length, is_modified, value in _NOTED.findall(data, 0, end):
+    for is_length, is_modified, value in _NOTED.findall(data, at, end):
         if is_length:
             lengths.append(value)
         elif is_modified:

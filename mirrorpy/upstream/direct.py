@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mirrorpy.config.model import Connection
+    from mirrorpy.upstream.answer import Answer
     from mirrorpy.upstream.request import Request, Route, Server
-    from mirrorpy.upstream.wire import Answer
+    from mirrorpy.upstream.wire import Take
 
 
 class Direct:
@@ -89,32 +90,33 @@ class Direct:
                 return
         wire.close()
 
-    def whole(self, server: Server, request: bytes, size: int, take: Callable[[memoryview, str], bool]) -> bool:
-        """Request a file of this size on a kept connection, and give take a plain answer's body and its Last-Modified.
+    def whole(self, server: Server, requests: Sequence[bytes], sizes: Sequence[int], take: Take) -> None:
+        """Request files of these sizes on a kept connection, and give take what plain answers bring, in this order.
 
-        False where there is no such answer, or take refuses it: `ask`, when this thread calls it for the same file,
-        goes on with what came.
+        Ends where there is no such answer, or take refuses it: `ask`, when this thread calls it for the same file, goes
+        on with what came. Those that follow are requested before their turn where the server bears that.
         """
         self.drop()
-        wire, keep = self._kept(server), False
+        wire = self._kept(server)
         if wire is None:
-            return False
-        try:
-            answer = wire.whole(request, size)
-            if answer is not None and take(answer[0], answer[1].modified):
-                keep = not answer[1].last
-                return True
-            if answer is not None:
-                wire.doubt()
-        except Stale:
-            return False
-        finally:
-            if keep:
+            return
+        if len(requests) > 1 and self.lines.bears(server):
+            if self.lines.run(server, wire, requests, sizes, take):
                 self._keep(server, wire)
-            elif not wire.waiting:
-                wire.close()
-        self._begun[threading.get_ident()] = server, wire
-        return False
+            return
+        try:
+            reusable = wire.run(requests[:1], sizes[:1], take)
+        except BaseException as error:
+            wire.close()
+            if not isinstance(error, Stale):
+                raise
+            return
+        if reusable:
+            self._keep(server, wire)
+        elif wire.waiting:
+            self._begun[threading.get_ident()] = server, wire
+        else:
+            wire.close()
 
     @property
     def begun(self) -> bool:

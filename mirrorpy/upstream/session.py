@@ -16,7 +16,7 @@ from mirrorpy.upstream.tls import Contexts
 from mirrorpy.upstream.url import may_share_secrets, origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import httpx
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mirrorpy.upstream.clients import Clients
     from mirrorpy.upstream.network import Lanes
     from mirrorpy.upstream.request import Route
+    from mirrorpy.upstream.wire import Take
 
 MAX_REDIRECTS = 10
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -103,21 +104,20 @@ class Session:
         """Whether a server is so far away that it pays to say what will be requested next."""
         return self._direct.lines.far(route.server)
 
-    def whole(
-        self, route: Route, href: str, size: int, take: Callable[[memoryview, str], bool], *, tally: Tally
-    ) -> bool:
-        """Request a small file of a near server and give take its body, valid in there alone, and its Last-Modified.
+    def near(self, route: Route) -> bool:
+        """Whether `whole` is worth trying."""
+        return self._direct.near(route.server)
 
-        False where the answer is anything but plain, or not as long, or take refuses it: `open`, when this thread calls
+    def whole(self, route: Route, hrefs: Sequence[str], sizes: Sequence[int], take: Take) -> None:
+        """Request small files of a near server and give take what comes of each, in this order.
+
+        Ends where the answer is anything but plain, or not as long, or take refuses it: `open`, when this thread calls
         it for the same file, goes on with what came.
         """
-        if not self._direct.near(route.server) or self._direct.lines.busy:
-            return False
+        if not self.near(route) or self._direct.lines.busy:
+            return
         with self._lanes.enter(route.base, self._stays, self.leave):
-            came = self._direct.whole(route.server, route.request(href), size, take)
-        if came:
-            tally.count_request()
-        return came
+            self._direct.whole(route.server, [route.request(href) for href in hrefs], sizes, take)
 
     def doubt(self, url: str, named: Sequence[str]) -> bool:
         """Request one thing at a time from a URL's server from now on; False where it was always so."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -196,19 +197,29 @@ class Upstream:
         """Say that this thread fetches nothing more for now; what it was to fetch next is not waited for."""
         self._session.leave()
 
-    def whole(self, file: RemoteFile, take: Callable[[memoryview, float | None], bool]) -> bool:
-        """Bring a small file, if it comes at once: take gets its bytes, valid in there alone, and upstream's time.
+    @property
+    def near(self) -> bool:
+        """Whether upstream is so near that small files may come `whole`."""
+        return not self._rationed and (route := self._route) is not None and self._session.near(route)
 
-        False where it is to be fetched with more care: it does not, take refuses it, or nothing is known of its mirror.
+    def whole(self, files: Sequence[RemoteFile], take: Callable[[RemoteFile, memoryview, float | None], bool]) -> None:
+        """Bring small files, as long as they come at once: take gets each one's bytes, valid in there alone, and time.
+
+        Ends at the first that is to be fetched with more care: it does not come so, take refuses it, or nothing is
+        known of its mirror.
         """
-        route, size = self._route, file.size
-        if route is None or not size or size > WHOLE or file.location_base is not None or self._rationed:
-            return False
+        route, small = self._route, list(itertools.takewhile(is_small, files))
+        if route is None or not small or self._rationed:
+            return
+        turn = iter(small)
 
         def given(body: memoryview, modified: str) -> bool:
-            return take(body, parse_date(modified))
+            taken = take(next(turn), body, parse_date(modified))
+            if taken:
+                self.tally.count_request()
+            return taken
 
-        return self._session.whole(route, file.href, size, given, tally=self.tally)
+        self._session.whole(route, [file.href for file in small], [file.size or 0 for file in small], given)
 
     def fetch(self, sink: Sink, received: Callable[[int], None], ahead: Sequence[RemoteFile] = ()) -> None:
         """Bring a file into its sink, from whichever mirror has it; those ahead are what this thread will fetch next.
@@ -255,3 +266,8 @@ class Upstream:
     def _get(self, url: str, cap: int, conditions: dict[str, str]) -> Document:
         with self._session.open(url, conditions, named=self._named, tally=self.tally) as response:
             return document_of(response, url, cap, Floor(self._repo.minrate, redact(url)), conditional=bool(conditions))
+
+
+def is_small(file: RemoteFile) -> bool:
+    """Whether a file may come `whole`."""
+    return file.size is not None and 0 < file.size <= WHOLE and file.location_base is None

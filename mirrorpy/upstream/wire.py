@@ -13,15 +13,18 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mirrorpy.upstream.answer import Unusual, find_plain, parse_fields, parse_head
-from mirrorpy.upstream.body import Broken, body_of
+from mirrorpy.upstream.answer import Answer, Unusual, find_plain, parse_head
+from mirrorpy.upstream.body import Broken
 from mirrorpy.upstream.connect import connect
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from mirrorpy.upstream.answer import HeaderFields, Plain
+
+    Take = Callable[[memoryview, str], bool]
+    """Takes a body, valid in there alone, and its Last-Modified; or refuses it."""
 
 BUFFER = 256 * 1024
 BRISK = 32 * 1024
@@ -33,38 +36,10 @@ HEAD_SECONDS = 30.0
 """From the first byte of an answer's header to its last, however steadily it drips."""
 _END = re.compile(rb"\n\r?\n")
 """An empty line, for those who are lax about it."""
-_BODILESS = (204, 304)
 
 
 class Stale(Exception):
     """The server closed a kept connection before it answered."""
-
-
-class Answer:
-    """What came over the wire; its body is read once, before the next request."""
-
-    def __init__(self, wire: Wire, head: re.Match[str], first: memoryview, *, bodiless: bool) -> None:
-        self.status_code, self.reason_phrase = int(head[2]), (head[3] or "").strip()
-        self.headers = parse_fields(head[4])
-        self._kept = head[1] == "1" and "close" not in self.headers.get("connection").lower()
-        if "transfer-encoding" in self.headers and self.headers.pop("content-length", None) is not None:
-            self._kept = False  # RFC 9112, 6.3: somebody on the way may have believed the other one
-        bodiless = bodiless or self.status_code in _BODILESS
-        first = wire.part(self.headers, first, bodiless=bodiless)
-        self._body = body_of(self.headers, first, wire.receive, bodiless=bodiless)
-
-    def iter_raw(self) -> Iterator[bytes]:
-        """Yield the body's bytes, each part valid until the next is asked for.
-
-        Raises:
-            Broken: The connection ended too early, or gave nothing for as long as the timeout.
-        """
-        return iter(self._body)  # type: ignore[arg-type]  # views of bytes, which is all that anyone needs of them
-
-    @property
-    def reusable(self) -> bool:
-        """Whether the next request can follow: all of this answer is here, read or not."""
-        return self._kept and self._body.complete
 
 
 class Wire:
@@ -86,10 +61,8 @@ class Wire:
         """Requests that are sent, and wait for their turn."""
         self._held = b""
         """What came of answers whose turn it is not."""
-        self._whole = b"", 0
-        """The request of which `whole` read the answer, and how much came."""
         self._failure: Broken | None = None
-        """What went wrong where `whole` read, for who reads on."""
+        """What went wrong where `run` read, for who reads on."""
         self.answered_ahead = 0
         """Answers to requests that were sent before the answer before them had come."""
         self.trip = 0.0
@@ -108,12 +81,12 @@ class Wire:
         kept, self._used = self._used, True
         if self.expects(request):
             self._send_new(ahead, kept=kept)
-            got = self._take_held() or self._receive_head(0, kept=kept)
+            got = self._take_held() or self._receive_head(0, HEAD_CAP, kept=kept)
             self.answered_ahead += 1
         else:
             self._send_new((request, *ahead), kept=kept)
             begun = time.monotonic()
-            got = self._receive_head(0, kept=kept)
+            got = self._receive_head(0, HEAD_CAP, kept=kept)
             trip = time.monotonic() - begun
             self.trip = min(self.trip or trip, trip)
         self._asked.popleft()
@@ -122,43 +95,75 @@ class Wire:
             while (end := self._end_of_head(got)) < 0:
                 if time.monotonic() > until:
                     raise Broken("timed out waiting for the end of the answer's header")
-                got += self._receive_head(got, kept=False)
+                got += self._receive_head(got, HEAD_CAP, kept=False)
             head = parse_head(bytes(self._view[: end + 2]).decode("latin-1"))
             if head[2] >= "200":
                 return Answer(self, head, self._view[end + 4 : got], bodiless=bodiless)
             self._view[: got - end - 4] = bytes(self._view[end + 4 : got])
             got -= end + 4
 
-    def whole(self, request: bytes, size: int) -> tuple[memoryview, Plain] | None:
-        """Send a request; return the body, valid until the next call, of a plain answer of this size, if at once.
+    def run(self, requests: Sequence[bytes], sizes: Sequence[int], take: Take) -> bool:
+        """Send requests, and give take what each plain answer of its size brings; whether another request can follow.
 
-        None of any other: `ask` for the same goes on with what came, or went wrong, as it does after `doubt`.
+        Ends at an answer that is not plain, or not here at once, or that take refuses: `ask` for that request goes on
+        with what came, or went wrong.
 
         Raises:
-            Stale: The connection was closed since it was last used.
+            Stale: The connection was closed since it was last used, or between two answers.
         """
-        got, plain = 0, None
+        at = got = taken = 0
         try:
-            self._send(request, kept=self._used)
-            got = self._receive_head(0, kept=self._used)
-            plain = find_plain(self._view.obj, got, size)  # type: ignore[arg-type]  # a bytearray
-            until = time.monotonic() + AT_ONCE
-            while plain is not None and got < plain.begin + size and self._comes(until - time.monotonic()):
-                part = self._receive_into(self._view[got : plain.begin + size])
-                got, plain = got + part, plain if part else None
+            self._send_new(requests, kept=True)
         except Broken as error:
             self._failure = error
-        self._whole = request, got
-        if plain is None or got != plain.begin + size:
-            self.doubt()
-            return None
-        return self._view[plain.begin : got], plain
+        for size in sizes:
+            if at + HEAD_CAP + size > BUFFER:
+                self._view[: got - at] = bytes(self._view[at:got])
+                at, got = 0, got - at
+            plain, got = self._receive_plain(at, got, size)
+            if plain is None or not take(self._view[plain.begin : plain.begin + size], plain.modified):
+                break
+            self._asked.popleft()
+            at, taken = plain.begin + size, taken + 1
+            self.answered_ahead += taken > 1
+            if plain.last and self._asked:
+                raise Stale
+            if plain.last:
+                return False
+        self._held = bytes(self._view[at:got])
+        return not (self._asked or self._held)
 
-    def doubt(self) -> None:
-        """Keep the answer that `whole` gave, for `ask`."""
-        request, got = self._whole
-        self._asked.append(request)
-        self._held = bytes(self._view[:got])
+    def _receive_plain(self, at: int, got: int, size: int) -> tuple[Plain | None, int]:
+        """Return what a plain answer says that begins at one place of the buffer, and the place up to which data came.
+
+        None of any other answer, and of one that takes its time.
+        """
+        data: bytearray = self._view.obj  # type: ignore[assignment]
+        plain, until = None, 0.0
+        while True:
+            if plain is None:
+                end = data.find(b"\r\n\r\n", at, min(got, at + HEAD_CAP))
+                plain = find_plain(data, at, end, size) if end >= 0 else None
+                if plain is None and (end >= 0 or got - at >= HEAD_CAP):
+                    return None, got
+            if plain is not None and got >= plain.begin + size:
+                return plain, got
+            now = time.monotonic()
+            until = 0.0 if got == at else until or now + AT_ONCE
+            part = self._receive_soon(at, got, until - now)
+            if not part:
+                return None, got
+            got += part
+
+    def _receive_soon(self, at: int, got: int, seconds: float) -> int:
+        """Receive an answer's first bytes, or, if they come within so many seconds, further ones; 0 if not."""
+        try:
+            if got == at:
+                return self._receive_head(at, BUFFER, kept=True)
+            return self._receive_into(self._view[got:]) if self._comes(seconds) else 0
+        except Broken as error:
+            self._failure = error
+            return 0
 
     def _end_of_head(self, got: int) -> int:
         data: bytearray = self._view.obj  # type: ignore[assignment]
@@ -195,8 +200,8 @@ class Wire:
     def _send_new(self, requests: Sequence[bytes], *, kept: bool) -> None:
         new = [request for request in requests if request not in self._asked]
         if new:
-            self._send(b"".join(new), kept=kept)
             self._asked.extend(new)
+            self._send(b"".join(new), kept=kept)
 
     def _send(self, request: bytes, *, kept: bool) -> None:
         try:
@@ -206,9 +211,9 @@ class Wire:
         except OSError as error:
             raise (Stale() if kept else Broken(f"connection failed: {error}")) from error
 
-    def _receive_head(self, at: int, *, kept: bool) -> int:
+    def _receive_head(self, at: int, end: int, *, kept: bool) -> int:
         try:
-            got = self._receive_into(self._view[at:HEAD_CAP])
+            got = self._receive_into(self._view[at:end])
         except Broken as error:
             if kept and isinstance(error.__cause__, ConnectionError):
                 raise Stale from error

@@ -196,7 +196,7 @@ def test_one_of_them_is_killed(
 
 
 def test_a_fault_of_theirs_is_told(sent: Sent, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = "from mirrorpy.sync.bring import Bringer; Bringer.bring = lambda *_: 1 / 0; "
+    broken = "from mirrorpy.sync.bring import Bringer; Bringer.do = lambda *_: 1 / 0; "
     monkeypatch.setattr(
         crew, "_RUN", crew._RUN.replace("from mirrorpy.sync.errand", broken + "from mirrorpy.sync.errand")
     )

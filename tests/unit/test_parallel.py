@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
 from mirrorpy.sync import parallel
-from mirrorpy.sync.parallel import BRISK, FEW, NAP, SHORT, STRETCH, Drawer, Jobs, Pace, unordered, unordered_ahead
+from mirrorpy.sync.parallel import BRISK, FEW, NAP, SHORT, STRETCH, Jobs, Pace, labour, unordered, unordered_ahead
 
 
 def test_every_job_once() -> None:
@@ -15,17 +16,18 @@ def test_every_job_once() -> None:
 
 
 def test_every_job_once_where_threads_draw_ahead() -> None:
-    """Each thread does next what it said it would."""
+    """Each thread does next what it has in hand, one or more at a time."""
     announced: dict[int, list[int]] = {}
 
-    def work(job: int, ahead: Sequence[int]) -> int:
-        mine = announced.setdefault(threading.get_ident(), [])
-        assert mine[:1] in ([], [job])
-        announced[threading.get_ident()] = [*ahead]
-        return job
+    def do(hand: Sequence[int]) -> list[int]:
+        before = announced.get(threading.get_ident(), [])
+        assert list(hand[: len(before)]) == before
+        done = list(hand[: 1 + hand[0] % 3])
+        announced[threading.get_ident()] = [*hand[len(done) :]]
+        return done
 
     left = []
-    results = unordered_ahead(range(3000), work, 4, lambda drawn, _: len(drawn) < 5, lambda: left.append(True), None)
+    results = unordered_ahead(range(3000), do, 4, lambda hand, *_: len(hand) < 5, lambda: left.append(True), None)
     assert sorted(results) == [*range(3000)]
     assert set(map(len, announced.values())) == {0}
     until = time.monotonic() + 5
@@ -34,29 +36,52 @@ def test_every_job_once_where_threads_draw_ahead() -> None:
     assert len(left) == 4
 
 
+def hands(
+    jobs: Jobs[int], width: int, reach: Callable[[Sequence[int], int, int], bool], **options: Any
+) -> list[list[int]]:
+    """What one thread has in hand each time, if it does one at a time."""
+    seen = list[list[int]]()
+
+    def do(hand: Sequence[int]) -> list[int]:
+        seen.append([*hand])
+        return [*hand[:1]]
+
+    assert [*labour(jobs, width, do, reach, **options)] == [(hand[0], hand[0]) for hand in seen]
+    return seen
+
+
+def queued(*jobs: int | None) -> Jobs[int]:
+    queue: Jobs[int] = Jobs()
+    for job in jobs:
+        queue.put(job)
+    return queue
+
+
 def test_draws_as_far_as_it_reaches_and_leaves_the_end_to_others() -> None:
-    jobs: Jobs[int] = Jobs()
-    for job in (1, 2, 3, 9, 5, 6, 7, None):
-        jobs.put(job)
-    drawer = Drawer(jobs, 2, lambda drawn, following: sum(drawn) < 5 and following < 9)
-    assert (drawer.draw(), drawer.ahead) == (1, [2, 3])
-    assert (drawer.draw(), drawer.ahead) == (2, [3])
-    assert (drawer.draw(), drawer.ahead) == (3, [])
-    assert (drawer.draw(), drawer.ahead) == (9, [])
-    assert [jobs.get() for _ in range(4)] == [5, 6, 7, None]
-    assert jobs.get_if(lambda _: True) is None
-    jobs.put(None)
-    assert jobs.get_if(lambda _: True) is None
+    jobs = queued(1, 2, 3, 9, 5, 6, 7, None, None)
+    seen = hands(jobs, 2, lambda hand, following, _: sum(hand) < 5 and following < 9)
+    assert seen == [[1, 2, 3], [2, 3], [3], [9], [5], [6], [7]]
     assert jobs.get() is None
 
 
 def test_what_is_not_enough_for_all_is_not_drawn_ahead() -> None:
-    jobs: Jobs[int] = Jobs()
-    for job in range(6):
-        jobs.put(job)
-    drawer = Drawer(jobs, 3, lambda _, __: True)
-    assert (drawer.draw(), drawer.ahead) == (0, [1])
-    assert len(jobs) == 4
+    jobs, hand = queued(1, 2, 3, 4, 5), [0]
+    jobs.draw(hand, 3, lambda *_: True)
+    assert (hand, len(jobs)) == ([0, 1], 4)
+
+
+def test_the_end_is_no_job_and_none_is_waited_for() -> None:
+    jobs, hand = queued(None), [0]
+    jobs.draw(hand, 1, lambda *_: True)
+    assert (hand, jobs.get()) == ([0], None)
+    jobs.draw(hand, 1, lambda *_: True)
+    assert hand == [0]
+
+
+def test_doing_nothing_ends_it() -> None:
+    jobs = queued(1, 2)
+    assert [*labour(jobs, 1, lambda _: [], lambda *_: False)] == []
+    assert jobs.get() == 2
 
 
 @pytest.fixture
@@ -71,7 +96,7 @@ def run(pace: Pace, clock: list[float], jobs: int, seconds: float) -> None:
     """Do so many jobs, evenly."""
     for _ in range(jobs):
         clock[0] += seconds / jobs
-        pace.count()
+        pace.count(1)
 
 
 @pytest.mark.parametrize(("rate", "brisk"), [(BRISK * 1.1, True), (BRISK * 0.9, False)])
@@ -109,27 +134,25 @@ def test_nobody_rests_before_something_was_done(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_is_ahead_is_done_before_a_rest() -> None:
     """Somebody waits for it."""
-    jobs, rests = Jobs[int](), list[int]()
-    for job in (1, 2, 3, 4, None):
-        jobs.put(job)
-    drawer = Drawer(jobs, 1, lambda drawn, _: drawn[0] == 1 and len(drawn) < 3, lambda: rests.append(len(jobs)))
-    assert [drawer.draw() for _ in range(4)] == [1, 2, 3, 4]
-    assert rests == [5, 2]
+    rests, jobs = list[int](), queued(1, 2, 3, 4, None)
+    hands(jobs, 1, lambda hand, *_: hand[0] == 1 and len(hand) < 3, rest=lambda: rests.append(len(jobs)))
+    assert rests == [5, 2, 1]
 
 
 def test_one_that_is_held_up_holds_up_nobody() -> None:
     """Where the few that work wait for something, the others go on."""
     held, width = threading.Event(), 4
 
-    def work(job: int, _ahead: Sequence[int]) -> int:
+    def do(hand: Sequence[int]) -> list[int]:
+        job = hand[0]
         if job in range(500, 500 + FEW):
             held.wait(20)
         if job == 2999:
             held.set()
-        return job
+        return [job]
 
     began = time.monotonic()
-    results = unordered_ahead(range(3000), work, width, lambda *_: False, lambda: None, Pace(lambda: SHORT / 2))
+    results = unordered_ahead(range(3000), do, width, lambda *_: False, lambda: None, Pace(lambda: SHORT / 2))
     assert sorted(results) == [*range(3000)]
     assert held.is_set()
     assert time.monotonic() - began < 15

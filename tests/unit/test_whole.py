@@ -3,13 +3,14 @@
 import contextlib
 import email.utils
 import errno
+import itertools
 import os
 import stat
 import threading
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mirrorpy.config.model import Connection, Repository
@@ -18,7 +19,7 @@ from mirrorpy.rpmmd.href import quote_href
 from mirrorpy.rpmmd.model import Checksum, Kind, RemoteFile
 from mirrorpy.store import incoming
 from mirrorpy.store.incoming import Partial, keep_whole
-from mirrorpy.sync.bring import Bringer, Failed, Landed
+from mirrorpy.sync.bring import MANY, MOST_AHEAD, Bringer, Failed, Landed
 from mirrorpy.upstream import Network, Upstream
 from mirrorpy.upstream.ahead import FAR
 from mirrorpy.upstream.answer import find_plain, parse_fields, parse_head
@@ -61,18 +62,30 @@ def asked(session, url):
         return b"".join(bytes(part) for part in response.iter_raw())
 
 
+def read_into(read, session, url):
+    """Add what comes with all care to what was read."""
+    with session.open(url, {}, named=(), tally=Tally()) as response:
+        for part in response.iter_raw():
+            read += part
+
+
 def whole(session, url, href, size, take=None):
     """What comes whole: body and time; None where nothing does."""
-    got = []
+    return next(iter(run(session, url, {href: size}, take)), None)
+
+
+def run(session, url, sizes, take=None):
+    """What comes whole of several, by href and size."""
+    taken = []
 
     def keep(body, modified):
-        got.append((bytes(body), modified))
-        return take is None or take(body, modified)
+        if take is None or take(body, modified):
+            taken.append((bytes(body), modified))
+            return True
+        return False
 
-    tally = Tally()
-    came = session.whole(session.route(url, ()), href, size, keep, tally=tally)
-    assert tally.requests == came
-    return got[0] if came else None
+    session.whole(session.route(url, ()), [*sizes], [*sizes.values()], keep)
+    return taken
 
 
 FIRST = [ok(b"first")]
@@ -109,7 +122,7 @@ def test_over_tls(serve, session, certificate):
 
 @pytest.mark.parametrize("size", [1, 60_000, 70_000, WHOLE])
 def test_in_pieces(serve, session, size):
-    """A body may come in any pieces; a header that does is read with care."""
+    """An answer may come in any pieces."""
     body = os.urandom(size)
     answer = ok(body)
     cut = answer.index(b"\r\n\r\n") + 4
@@ -121,8 +134,7 @@ def test_in_pieces(serve, session, size):
     server = serve([FIRST, in_body, in_header])
     one = session(server.url)
     assert whole(one, server.url, "a", size) == (body, "")
-    assert whole(one, server.url, "b", size) is None
-    assert asked(one, server.url + "b") == body
+    assert whole(one, server.url, "b", size) == (body, "")
     assert server.asked == [(0, "/"), (0, "/a"), (0, "/b")]
 
 
@@ -145,7 +157,6 @@ def outcome(make, url):
         b"HTTP/1.1 200 OK\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabcd",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcd",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\ncontent-length: 3\r\n\r\nabc",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
@@ -159,6 +170,7 @@ def outcome(make, url):
         b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + bytes(200_000),
         b"abc",
         b"x" * 70_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000 + b"Content-Length: 3\r\n\r\nabc",
     ],
 )
 def test_any_other_answer_is_read_with_care(serve, session, answer):
@@ -171,6 +183,25 @@ def test_any_other_answer_is_read_with_care(serve, session, answer):
     assert got == outcome(lambda url: asked(two, url), other.url + "a")
     assert server.asked == other.asked
     assert server.asked[:2] == [(0, "/"), (0, "/a")]
+
+
+def test_what_came_before_a_reset(serve, session):
+    """Is not lost."""
+    at, body = threading.Event(), os.urandom(1000)
+
+    def reset(connection):
+        at.wait(10)
+        connection.reset()
+
+    server = serve([FIRST, [ok(body)[:-1], reset]])
+    one = session(server.url)
+    threading.Timer(AT_ONCE / 2, at.set).start()
+    assert whole(one, server.url, "a", len(body)) is None
+    read = bytearray()
+    with pytest.raises(FetchError, match="connection failed"):
+        read_into(read, one, server.url + "a")
+    assert read == body[:-1]
+    assert len(server.asked) == 2
 
 
 def test_what_take_refuses(serve, session):
@@ -219,7 +250,7 @@ def test_what_follows_a_body(serve, session):
     body = os.urandom(70_000)
     server = serve([FIRST, [ok(body) + ok(b"bad")]], [[ok(b"good")]])
     one = session(server.url)
-    assert whole(one, server.url, "a", len(body)) in ((body, ""), None)
+    assert whole(one, server.url, "a", len(body)) == (body, "")
     assert asked(one, server.url + "d") == b"good"
     assert [number for number, _ in server.asked] == [0, 0, 1]
 
@@ -319,6 +350,165 @@ def test_servers_that_are_not_near(serve, session, trip):
     assert len(server.asked) == 1
 
 
+# Several, one after the other
+
+
+def hang_up(connection):
+    connection.close()
+
+
+def read_on(session, *urls):
+    """What care makes of answers, one after the other."""
+    read = []
+    for number, url in enumerate(urls):
+        with session.open(url, {}, named=(), tally=Tally(), ahead=urls[number + 1 :]) as response:
+            read.append(b"".join(bytes(part) for part in response.iter_raw()))
+    return read
+
+
+def test_a_run(serve, session):
+    server = serve([FIRST, [ok(b"abc")], [ok(b"d", b"Last-Modified: " + DATE.encode())], [ok(b"ef")]])
+    one = session(server.url)
+    assert run(one, server.url, {"a": 3, "b": 1, "c": 2}) == [(b"abc", ""), (b"d", DATE), (b"ef", "")]
+    assert server.asked == [(0, "/"), (0, "/a"), (0, "/b"), (0, "/c")]
+
+
+def test_requests_of_a_run_are_sent_before_their_turn(serve, session):
+    """So that the server need not wait for us, nor we for it."""
+    seen = []
+
+    def look(connection):
+        seen.append(connection.read_head().split()[1])
+
+    server = serve([FIRST, [look, ok(b"abc") + ok(b"d")]])
+    assert run(session(server.url), server.url, {"a": 3, "b": 1}) == [(b"abc", ""), (b"d", "")]
+    assert seen == [b"/b"]
+
+
+@given(
+    sizes=st.lists(st.one_of(st.integers(1, 200), st.integers(1, WHOLE)), min_size=2, max_size=9),
+    cuts=st.lists(st.integers(0, 9 * WHOLE), max_size=6),
+    close=st.booleans(),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_run_in_any_pieces(serve, session, sizes, cuts, close):
+    """However large it is, and wherever it is cut, in headers too."""
+    bodies = [os.urandom(size) for size in sizes]
+    answers = b"".join(ok(body, *[b"Connection: close"] * (close and body is bodies[-1])) for body in bodies)
+    marks = [0, *sorted(cut for cut in cuts if cut < len(answers)), len(answers)]
+    pieces = [answers[begin:end] for begin, end in itertools.pairwise(marks)]
+    heads = [lambda connection: connection.read_head()] * (len(sizes) - 1)
+    server = serve([FIRST, [*heads, *pieces]], [[ok(b"after")]])
+    one = session(server.url)
+    got = run(one, server.url, {f"f{number}": size for number, size in enumerate(sizes)})
+    assert got == [(body, "") for body in bodies]
+    assert asked(one, server.url + "after") == b"after" if close else True
+    one.close()
+
+
+@pytest.mark.parametrize("context", [False, True])
+def test_a_run_that_breaks_off_goes_on_with_care(serve, session, certificate, context):
+    """A good answer that is not plain costs no other request, nor do those that follow."""
+    script = [FIRST, [ok(b"abc")], [ok(b"d", b"Connection: odd")], [ok(b"ef")]]
+    server = serve(script, [[ok(b"g")]], context=certificate.context if context else None)
+    one = session(server.url, tls={"sslcacert": certificate.authority} if context else None)
+    assert run(one, server.url, {"a": 3, "b": 1, "c": 2}) == [(b"abc", "")]
+    assert run(one, server.url, {"b": 1, "c": 2}) == [], "what is on its way is waited for"
+    assert read_on(one, server.url + "b", server.url + "c") == [b"d", b"ef"]
+    assert server.left[0].wait(10), "nobody else gets this connection"
+    assert asked(one, server.url + "g") == b"g"
+    assert server.asked[1:] == [(0, "/a"), (0, "/b"), (0, "/c"), (1, "/g")]
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n", b"abc"])
+def test_a_bad_answer_within_a_run_is_not_believed(serve, session, answer):
+    """It may be another's: the file is asked for once more, alone."""
+    server = serve([FIRST, [ok(b"abc")], [answer], [ok(b"ef")]], [[ok(b"d")], [ok(b"ef")]])
+    one = session(server.url)
+    assert run(one, server.url, {"a": 3, "b": 1, "c": 2}) == [(b"abc", "")]
+    assert read_on(one, server.url + "b", server.url + "c") == [b"d", b"ef"]
+    assert [asked for asked in server.asked if asked[0]] == [(1, "/b"), (1, "/c")]
+
+
+def test_mixed_up_answers(serve, session):
+    """Who mixes them up is asked one by one from then on."""
+    server = serve([FIRST, [ok(b"abc")], [ok(b"x")]], [[ok(b"d")], [ok(b"e")]])
+    one = session(server.url)
+    assert run(one, server.url, {"a": 3, "b": 1, "c": 2}, lambda body, _: body != b"x") == [(b"abc", "")]
+    assert one.doubt(server.url, ())
+    assert read_on(one, server.url + "b") == [b"d"]
+    assert run(one, server.url, {"c": 1, "d": 1}) == [(b"e", "")]
+    assert server.asked[-1] == (1, "/c")
+
+
+@pytest.mark.parametrize(("answered", "asks"), [(1, [2, 2, 1]), (3, [4, 4, 4])])
+def test_servers_that_close_connections(serve, session, answered, asks):
+    """After so many answers, without a word; those that give less than they lose are spared."""
+    answers = [[ok(b"a")] for _ in range(answered)]
+    connections = [[*answers, [hang_up]] for _ in range(3)]
+    server = serve([FIRST, *connections[0]], *([FIRST, *rest] for rest in connections[1:]))
+    one, sent, bears = session(server.url), [], one_bears(server.url)
+    for number in range(3):
+        if number:
+            assert asked(one, server.url) == b"first"
+        got = run(one, server.url, {f"f{each}": 1 for each in range(answered + 1)})
+        assert len(got) == min(answered, 1 if not bears(one) else answered)
+        sent.append(len(got) + bears(one))
+    assert bears(one) == (answered == 3)
+
+
+def one_bears(url):
+    def bears(session):
+        return session._direct.lines.bears(session.route(url, ()).server)
+
+    return bears
+
+
+def test_a_last_answer_within_a_run(serve, session):
+    """What was asked after it never comes."""
+    server = serve([FIRST, [ok(b"abc", b"Connection: close")]], [[ok(b"d")]])
+    one = session(server.url)
+    assert run(one, server.url, {"a": 3, "b": 1}) == [(b"abc", "")]
+    assert read_on(one, server.url + "b") == [b"d"]
+    assert (1, "/b") in server.asked
+
+
+def test_a_line_keeps_its_lane(serve, session):
+    """As long as answers are on their way."""
+    server = serve([FIRST, [ok(b"abc")], [ok(b"d")]])
+    one = session(server.url, width=1)
+    assert run(one, server.url, {"a": 3, "b": 1}, lambda *_: False) == []
+    got = waits_for_a_lane(one, server.url)
+    assert not got.wait(0.1)
+    one.leave()
+    assert server.left[0].wait(10)
+    assert got.wait(10)
+
+
+def test_a_disk_that_is_full_within_a_run(serve, session):
+    def full(body, _):
+        if body == b"d":
+            raise LocalError("no room")
+        return True
+
+    server = serve([FIRST, [ok(b"abc")], [ok(b"d")], [ok(b"ef")]])
+    one = session(server.url, width=1)
+    with pytest.raises(LocalError, match="no room"):
+        run(one, server.url, {"a": 3, "b": 1, "c": 2}, full)
+    assert server.left[0].wait(10)
+    assert waits_for_a_lane(one, server.url).wait(10)
+
+
+def test_silence_within_a_run(serve, session):
+    """It is no failure: the file is asked for once more, alone."""
+    done = threading.Event()
+    server = serve([FIRST, [ok(b"abc")], [lambda _: done.wait(10)]], [[ok(b"d")]])
+    one = session(server.url, timeout=0.5)
+    assert run(one, server.url, {"a": 3, "b": 1}) == [(b"abc", "")]
+    assert read_on(one, server.url + "b") == [b"d"]
+    done.set()
+
+
 NAMES = st.sampled_from(["Content-Length", "content-LENGTH", "Last-Modified", "Connection", "Transfer-Encoding"])
 VALUES = st.sampled_from(["3", "03", "4", "3, 3", DATE, "close", "keep-alive", "Keep-Alive", "chunked", "", "a:b"])
 SPACE = st.sampled_from(["", " ", "\t", "  "])
@@ -333,7 +523,8 @@ def test_plain_is_what_care_would_make_of_it(status, fields, got):
     """What is believed at once is what the whole header says."""
     lines = "".join(f"{name}:{before}{value}{after}\r\n" for name, before, value, after in fields)
     data = bytearray(f"{status}\r\n{lines}\r\nabc".encode())
-    plain = find_plain(data, min(got, len(data)), 3)
+    end = data.find(b"\r\n\r\n", 0, got)
+    plain = find_plain(data, 0, end, 3) if end >= 0 else None
     if plain is None:
         return
     times = [value for name, _, value, _ in fields if name == "Last-Modified"]
@@ -430,7 +621,7 @@ def bringer(serve, tmp_path):
 
 def test_a_file_is_brought_whole(bringer, tmp_path):
     server, upstream, one = bringer([FIRST, [ok(DATA, b"Last-Modified: " + DATE.encode())]])
-    assert one.bring(FILE) == Landed(FILE, incoming.place_in(str(tmp_path), FILE), len(DATA), 0, FILE.checksum)
+    assert one.do([FILE]) == [Landed(FILE, incoming.place_in(str(tmp_path), FILE), len(DATA), 0, FILE.checksum)]
     assert os.stat(incoming.place_in(str(tmp_path), FILE)).st_mtime == SECONDS
     assert upstream.tally.requests == len(server.asked) == 2
 
@@ -438,7 +629,7 @@ def test_a_file_is_brought_whole(bringer, tmp_path):
 def test_a_wrong_file_is_refused(bringer):
     """As it came, without another request."""
     server, _, one = bringer([FIRST, [ok(b"9876543210")]])
-    done = one.bring(FILE)
+    (done,) = one.do([FILE])
     assert isinstance(done, Failed)
     assert "checksum" in done.error.cause
     assert len(server.asked) == 2
@@ -449,7 +640,7 @@ def test_a_leftover_is_gone_on_with(bringer, tmp_path):
     (tmp_path / os.path.basename(incoming.place_in("", FILE))).write_bytes(DATA[:4])
     rest = b"HTTP/1.1 206 x\r\nContent-Length: 6\r\nContent-Range: bytes 4-9/10\r\n\r\n" + DATA[4:]
     server, _, one = bringer([FIRST, [rest]])
-    done = one.bring(FILE)
+    (done,) = one.do([FILE])
     assert (done.size, done.resumed) == (10, 4)
     assert len(server.asked) == 2
 
@@ -459,8 +650,8 @@ def test_what_this_run_left_is_gone_on_with(bringer):
     rest = b"HTTP/1.1 206 x\r\nContent-Length: 6\r\nContent-Range: bytes 4-9/10\r\n\r\n" + DATA[4:]
     cut = [ok(DATA)[:-6], lambda connection: connection.close()]
     server, upstream, one = bringer([FIRST, cut], [[rest]], retries=0)
-    assert isinstance(one.bring(FILE), Failed)
-    assert one.bring(FILE).resumed == 4
+    assert isinstance(one.do([FILE])[0], Failed)
+    assert one.do([FILE])[0].resumed == 4
     assert len(server.asked) == upstream.tally.requests == 3
 
 
@@ -471,8 +662,70 @@ def test_an_answer_that_nobody_reads_on(bringer, monkeypatch):
     server, _, one = bringer([FIRST, [ok(b"987654321o")]])
     monkeypatch.setattr("mirrorpy.sync.bring.Partial", full)
     with pytest.raises(LocalError, match="no room"):
-        one.bring(FILE)
+        one.do([FILE])
     assert server.left[0].wait(10)
+
+
+def numbered(*bodies):
+    return [RemoteFile(f"f{number}.rpm", sha256(body), len(body), Kind.PACKAGE) for number, body in enumerate(bodies)]
+
+
+def brought(bringer, files):
+    """What becomes of each of these files, which one thread has in hand."""
+    left, done = list(files), []
+    while left:
+        some = bringer.do(left)
+        done += some
+        del left[: len(some)]
+    return done
+
+
+def test_a_hand_is_brought_in_one_run(bringer, tmp_path):
+    files = numbered(b"abc", b"d", b"ef")
+    server, upstream, one = bringer([FIRST, [ok(b"abc")], [ok(b"d")], [ok(b"ef")]])
+    assert len(one.do(files)) == 3
+    assert upstream.tally.requests == len(server.asked) == 4
+    assert all((tmp_path / os.path.basename(incoming.place_in("", file))).exists() for file in files)
+
+
+def test_one_bad_file_of_a_hand(bringer):
+    """It fails for what it is, and the others come."""
+    files = numbered(b"abc", b"d", b"ef", b"g")
+    missing = b"HTTP/1.1 404 x\r\nContent-Length: 0\r\n\r\n"
+    again = [[missing]], [[ok(b"ef")], [ok(b"g")]]
+    _, upstream, one = bringer([FIRST, [ok(b"abc")], [missing], [ok(b"ef")], [ok(b"g")]], *again, retries=0)
+    done = brought(one, files)
+    assert [isinstance(each, Landed) for each in done] == [True, False, True, True]
+    assert isinstance(done[1].error, NotFound)
+    assert upstream.tally.retries == 0
+
+
+def test_a_file_of_a_hand_that_is_something_else(bringer):
+    files = numbered(b"abc", b"d", b"ef")
+    _, _, one = bringer([FIRST, [ok(b"abc")], [ok(b"x")], [ok(b"ef")]], [[ok(b"x")], [ok(b"ef")]], retries=0)
+    done = brought(one, files)
+    assert [isinstance(each, Landed) for each in done] == [True, False, True]
+    assert "checksum" in done[1].error.cause
+
+
+def test_a_part_that_is_here_is_no_part_of_a_run(bringer, tmp_path):
+    files = numbered(b"abc", b"defg", b"h")
+    (tmp_path / os.path.basename(incoming.place_in("", files[1]))).write_bytes(b"de")
+    rest = b"HTTP/1.1 206 x\r\nContent-Length: 2\r\nContent-Range: bytes 2-3/4\r\n\r\nfg"
+    server, _, one = bringer([FIRST, [ok(b"abc")], [rest], [ok(b"h")]])
+    assert [done.resumed for done in brought(one, files)] == [0, 2, 0]
+    assert len(server.asked) == 4
+
+
+def test_how_much_a_hand_takes(bringer):
+    """Small files of a near server, as many as are soon there."""
+    small, large = numbered(b"abc", bytes(WHOLE + 1))
+    _, _, one = bringer([FIRST])
+    assert one.reaches([small], small, MANY)
+    assert not one.reaches([small], small, MANY - 1)
+    assert not one.reaches([small], large, MANY)
+    assert not one.reaches([small] * (MOST_AHEAD + 1), small, MANY)
+    assert not one.reaches([large, large], small, MANY)
 
 
 @pytest.mark.parametrize(
@@ -487,7 +740,7 @@ def test_an_answer_that_nobody_reads_on(bringer, monkeypatch):
 )
 def test_files_that_do_not_come_whole(bringer, file, options):
     server, upstream, _ = bringer([FIRST, [ok(DATA)]], **options)
-    assert not upstream.whole(file, lambda *_: True)
+    upstream.whole([file], pytest.fail)
     assert len(server.asked) == 1
 
 

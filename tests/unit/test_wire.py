@@ -159,7 +159,7 @@ def test_the_way_to_the_server_and_back(link, aside):
         answered = aside.submit(answer, pause)
         assert body(link.wire.ask(REQUEST, bodiless=False)) == b"ok"
         answered.result()
-        assert 0.02 <= link.wire.trip < 1.0
+        assert 0.01 <= link.wire.trip < 1.0
 
 
 # Heads
