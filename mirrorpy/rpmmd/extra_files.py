@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from mirrorpy.errors import MirrorError, RepodataError
@@ -20,6 +19,9 @@ def parse_extra_files(data: bytes) -> tuple[list[RemoteFile], list[str]]:
     Raises:
         RepodataError: It is no such document.
     """
+    # Most repositories have none.
+    import json  # noqa: PLC0415
+
     try:
         listed = json.loads(data)["data"]
     except (ValueError, RecursionError, KeyError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""A stage that is begun early: what the pool has is linked into it while the metadata that promises it is still read.
+"""A stage that is begun early: what is published is linked into it while the metadata that promises it is still read.
 
 A sync that changes little of a large repository takes longer to link what stays than to download what is new. So a
 process makes these links meanwhile. Nobody relies on it: what it did not link, or what is another file by now, is
@@ -14,21 +14,21 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from mirrorpy.rpmmd.href import INDEX_FILES
 from mirrorpy.store.pool import owe_sweep
 from mirrorpy.store.process import Process
 from mirrorpy.store.stage import Stage, clear_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Mapping
 
     from mirrorpy.rpmmd.model import Checksum, RemoteFile
+    from mirrorpy.store.generation import Generation
     from mirrorpy.store.layout import Layout, Place, RepoLayout
     from mirrorpy.store.pool import Pool
 
 WORTH = 1_000
 """Files from which on a process is worth its start."""
-BATCH = 256
-"""Files that the process is told of at a time."""
 logger = logging.getLogger(__name__)
 LINKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "linker.py")
 ENTRY = 1024
@@ -41,59 +41,47 @@ class EarlyStage:
     def __init__(self, stage: Stage, process: Process, layout: Layout, own: RepoLayout, pool: Pool) -> None:
         self._stage: Stage | None = stage
         self._process, self._layout, self._own, self._pool = process, layout, own, pool
-        self._told: list[tuple[str, Checksum]] = []
-        self._batch: list[tuple[bytes, bytes, int]] = []
 
-    def along(self, files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
-        """Yield files, and have those linked that the pool has."""
-        for file in files:
-            if file.size is not None and (key := self._pool.key(file.checksum)) is not None:
-                path = file.path
-                self._told.append((path, key))
-                self._batch.append((os.fsencode(self._pool.path(key)), os.fsencode(path), file.size))
-                if len(self._batch) == BATCH:
-                    self._tell()
-            yield file
+    def stage(self, promised: Mapping[str, RemoteFile]) -> Stage | None:
+        """Return the stage with its links, by path, as far as they are what the pool has now of what is promised.
 
-    def _tell(self) -> None:
-        """Tell the process of a batch."""
-        self._process.tell(marshal.dumps(self._batch))
-        self._batch = []
-
-    def stage(self) -> Stage | None:
-        """Return the stage with its links, as far as they are the pool's own files by now; None where it is no good."""
-        inodes, folders = self._answer()
-        if self._stage is None or len(inodes) != len(self._told):
+        None where the stage is no good.
+        """
+        answer = self._answer()
+        if self._stage is None or answer is None:
             logger.info("links made early are not used: their process did not tell of them")
             return None
+        linked, folders = answer
         stage, self._stage = self._stage, None
-        stage.take(self._linked(inodes), [os.fsdecode(folder) for folder in folders])
+        stage.take(self._sorted(linked, promised), [os.fsdecode(folder) for folder in folders])
         return stage
 
-    def _linked(self, inodes: list[int]) -> dict[str, Checksum | None]:
+    def _sorted(
+        self, linked: list[tuple[bytes, int]], promised: Mapping[str, RemoteFile]
+    ) -> dict[str, Checksum | None]:
         """Return what was linked, by path, and its key; None where that is another file by now, or came in this run."""
-        told: defaultdict[str, list[tuple[str, int, str, Checksum]]] = defaultdict(list)
-        for (path, key), inode in zip(self._told, inodes, strict=True):
-            if inode:
-                folder, _, name = self._pool.path(key).rpartition("/")
-                told[folder].append((name, inode, path, key))
-        linked: dict[str, Checksum | None] = {}
-        for folder, files in told.items():
+        keys: dict[str, Checksum | None] = {}
+        wanted: defaultdict[str, list[tuple[str, int, str, Checksum]]] = defaultdict(list)
+        for name, inode in linked:
+            path = os.fsdecode(name)
+            file, keys[path] = promised.get(path), None
+            key = None if file is None else self._pool.key(file.checksum)
+            if key is not None and not self._pool.came(key):
+                folder, _, name_there = self._pool.path(key).rpartition("/")
+                wanted[folder].append((name_there, inode, path, key))
+        for folder, files in wanted.items():
             here = _inodes(folder, [name for name, *_ in files])
-            for name, inode, path, key in files:
-                linked[path] = key if here.get(name) == inode and not self._pool.came(key) else None
-        return linked
+            keys.update((path, key) for name, inode, path, key in files if here.get(name) == inode)
+        return keys
 
-    def _answer(self) -> tuple[list[int], list[bytes]]:
-        """Let the process finish, and return the inodes that it linked and the folders that it made."""
-        if self._batch:
-            self._tell()
-        self._tell()
+    def _answer(self) -> tuple[list[tuple[bytes, int]], list[bytes]] | None:
+        """Let the process finish; return path and inode of each file that it linked, and the folders that it made."""
+        self._process.tell(b"?")
         try:
-            inodes, folders = marshal.load(self._process.answers)  # noqa: S302  # our own process wrote it
+            linked, folders = marshal.load(self._process.answers)  # noqa: S302  # our own process wrote it
         except (EOFError, OSError, TypeError, ValueError):
-            return [], []
-        return inodes, folders
+            return None
+        return linked, folders
 
     def end(self) -> None:
         """End the process; a stage that nobody took is cleared away."""
@@ -107,8 +95,10 @@ class EarlyStage:
                 clear_stage(self._own)
 
 
-def begin_early(layout: Layout, place: Place, own: RepoLayout, pool: Pool, lock: int, count: int) -> EarlyStage | None:
-    """Return a stage that is begun early, for about so many files; None where it is not worth it, or starts no process.
+def begin_early(
+    layout: Layout, place: Place, own: RepoLayout, pool: Pool, lock: int, published: Generation, count: int
+) -> EarlyStage | None:
+    """Return a stage that is begun with what is published, for about so many files; None where it is not worth it.
 
     The process keeps the open file lock's lock with us, so that no other run takes the stage for its own.
 
@@ -119,7 +109,7 @@ def begin_early(layout: Layout, place: Place, own: RepoLayout, pool: Pool, lock:
         return None
     stage = Stage(layout, place, own)
     try:
-        process = Process(["-I", "-S", LINKER], lock, cwd=own.staged, quiet=True)
+        process = Process(["-I", "-S", LINKER, published.folder, *INDEX_FILES], lock, cwd=own.staged, quiet=True)
     except OSError as error:
         logger.info("cannot start a process: %s", error)
         with contextlib.suppress(OSError):

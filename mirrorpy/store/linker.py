@@ -1,4 +1,4 @@
-"""A process that links files into a stage while it is not known yet what else will be in it.
+"""A process that links the files of a published tree into a stage while it is not known yet what else will be in it.
 
 It is run by its path, with nothing but a few of Python's own modules, so that it is there at once. It links, and judges
 nothing: what it could not link is linked by the one who knows why it must be there. Names are bytes, so that nobody's
@@ -15,74 +15,64 @@ import sys
 
 TYPE_CHECKING = False  # to import `typing` takes longer than the rest
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import BinaryIO
-
-    Link = tuple[bytes, bytes, int]
-    """A pool object, the path that it is to have below the stage, and its bytes."""
 
 FOLDER_MODE = 0o755
 """As store/durable.py has it, which is not imported here."""
 
 
 class Linker:
-    """Links below the folder that it runs in, in folders that it made itself."""
+    """Links a tree's regular files below the folder that it runs in, in folders that it made itself."""
 
-    def __init__(self) -> None:
-        self._made = {b"": True}
+    def __init__(self, tree: bytes, skipped: Collection[bytes]) -> None:
+        self._tree, self._skipped = tree, skipped
+        self.linked: list[tuple[bytes, int]] = []
+        """Path and inode of each."""
+        self.folders: list[bytes] = []
+        """The folders that it made."""
         self.sound = True
         """Whether nothing is there of which it does not tell."""
 
-    def link(self, link: Link) -> int:
-        """Return a new link's inode; 0 where none could be made, or the object has another size."""
-        pool_object, path, size = link
-        if not self._makes(path.rpartition(b"/")[0]):
-            return 0
+    def link(self, folder: bytes = b"") -> None:
+        """Link what is in a folder of the tree, and in those below; what cannot be linked is left out."""
+        prefix = folder and folder + b"/"
         try:
-            os.link(pool_object, path, follow_symlinks=False)
+            with os.scandir(os.path.join(self._tree, folder)) as entries:
+                found = [(prefix + entry.name, entry.inode(), entry.is_dir(follow_symlinks=False)) for entry in entries]
         except OSError:
-            return 0
-        try:
-            info = os.lstat(path)
-            if info.st_size == size:
-                return info.st_ino
-            os.unlink(path)
-        except OSError:
-            self.sound = False
-        return 0
-
-    def _makes(self, folder: bytes) -> bool:
-        if folder not in self._made:
-            self._made[folder] = self._makes(folder.rpartition(b"/")[0]) and self._make(folder)
-        return self._made[folder]
+            return
+        for path, inode, is_folder in found:
+            if not is_folder and path not in self._skipped:
+                with contextlib.suppress(OSError):
+                    os.link(os.path.join(self._tree, path), path, follow_symlinks=False)
+                    self.linked.append((path, inode))
+            elif is_folder and self._make(path):
+                self.link(path)
 
     def _make(self, folder: bytes) -> bool:
         try:
             os.mkdir(folder, FOLDER_MODE)
         except OSError:
             return False
+        self.folders.append(folder)
         try:
             os.chmod(folder, FOLDER_MODE)
         except OSError:
             self.sound = False
         return True
 
-    @property
-    def folders(self) -> list[bytes]:
-        """The folders that it made."""
-        return [folder for folder, made in self._made.items() if made]
 
-
-def serve(source: BinaryIO, out: BinaryIO) -> None:
-    """Make the links that source tells of, in batches, and answer the empty one; silent where that never comes."""
-    linker, inodes = Linker(), list[int]()
-    with contextlib.suppress(EOFError, ValueError, TypeError, OSError):
-        while batch := marshal.load(source):  # noqa: S302  # who started us wrote it
-            inodes += map(linker.link, batch)
-        if linker.sound:
-            marshal.dump((inodes, linker.folders), out)
-            out.flush()
+def serve(tree: bytes, skipped: Collection[bytes], source: BinaryIO, out: BinaryIO) -> None:
+    """Link a tree, and tell who asks then what was linked, and which folders were made; silent where nobody asks."""
+    linker = Linker(tree, skipped)
+    linker.link()
+    if source.read(1) and linker.sound:
+        marshal.dump((linker.linked, linker.folders), out)
+        out.flush()
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    published, *own = map(os.fsencode, sys.argv[1:])
+    serve(published, own, sys.stdin.buffer, sys.stdout.buffer)

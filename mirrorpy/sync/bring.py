@@ -25,7 +25,7 @@ GIVE_UP_AFTER = 16
 """Files in a row that upstream does not give for its own reasons; the rest would take hours to fail one by one."""
 MOST_AHEAD = 8
 """Files that are asked for before their turn; apt asks for ten (Acquire::http::Pipeline-Depth)."""
-MANY = 64
+MANY = 32
 """Files that are left, from which on it pays to be quicker with small ones that are near."""
 REACH, LONG_REACH = 256 * 1024, 4 * 1024**2
 """Bytes that may come before a file that is asked for ahead, and before the only one."""

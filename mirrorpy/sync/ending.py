@@ -34,7 +34,7 @@ def publish_plan(run: Run, plan: Plan, snapshot: Snapshot) -> None:
         run.pool,
         run.published,
         run.clock(),
-        run.early.stage() if run.early else None,
+        run.early.stage(plan.files) if run.early else None,
     )
     report, run.published = run.report, done.generation
     remember_publication(run.state, run.repo, done.generation, run.shortfall, run.signed.demands.trust)

@@ -80,7 +80,7 @@ class Pace:
 
     def __init__(self, trip: Callable[[], float]) -> None:
         self._trip = trip
-        self._done, self._counted, self._since, self._brisk = 0, 0, time.monotonic(), False
+        self._done, self._counted, self._since, self._brisk = 0, 0, time.monotonic(), True
 
     def count(self, jobs: int) -> None:
         """Count jobs that are done; one that is lost between threads makes no difference."""

@@ -35,7 +35,7 @@ def plan_of(run: Run, snapshot: Snapshot) -> Plan:
         _bring_records(run, snapshot)
     records = Records(run.pool, run.upstream, run.shortfall.missing, run.spool)
     promised = tree_files(snapshot, records.open, run.report.warnings)
-    files = collect(run.early.along(promised) if run.early else promised)
+    files = collect(promised)
     run.report.warnings += check_bases(snapshot, files.values())
     run.beside.gather(files)
     rules = Rules(run.repo.grace, run.repo.max_shrink, run.options.allow_shrink, run.repo.tree == "all")
@@ -49,9 +49,9 @@ def plan_of(run: Run, snapshot: Snapshot) -> Plan:
 
 def _bring_records(run: Run, snapshot: Snapshot) -> None:
     """Bring the records that promise files."""
+    _start_processes(run, snapshot)
     lacking = _lacking(run, lacking_records(snapshot.whole, run.pool), snapshot)
     check_space(run.layout, sum(file.size or 0 for file in lacking))
-    _start_processes(run, snapshot)
     run.shortfall.judge(run.filler.fill(lacking, snapshot.whole), snapshot)
 
 
@@ -65,7 +65,8 @@ def _start_processes(run: Run, snapshot: Snapshot) -> None:
         if run.crew.suits(count):
             run.crew.start()
     elif snapshot.changed and not run.options.checksum:
-        run.early = begin_early(run.layout, run.place, run.own, run.pool, run.crew.lock, count)
+        lock = run.crew.lock
+        run.early = begin_early(run.layout, run.place, run.own, run.pool, lock, run.published, count)
 
 
 def _lacking(run: Run, files: list[RemoteFile], snapshot: Snapshot) -> list[RemoteFile]:

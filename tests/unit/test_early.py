@@ -16,6 +16,7 @@ from mirrorpy.plan import Entry
 from mirrorpy.rpmmd.model import Checksum, Kind, RemoteFile
 from mirrorpy.store import early
 from mirrorpy.store.early import EarlyStage, begin_early
+from mirrorpy.store.generation import published_generation
 from mirrorpy.store.layout import stamp_of
 from mirrorpy.store.linker import Linker, serve
 from mirrorpy.store.lock import lock_repository
@@ -29,28 +30,37 @@ PATHS = {"Packages/a": "aaa", "Packages/deep/b": "b", "c": "cc"}
 
 
 class Early(Root):
-    """A root in which a stage is begun early."""
+    """A root in which a stage is begun early with what is published."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.lock = os.open(self.own.lock, os.O_RDWR | os.O_CREAT)
+        self.begun: EarlyStage | None = None
+
+    def begin(self, count: int = early.WORTH) -> EarlyStage | None:
+        published = published_generation(self.place, self.own)
+        assert published is not None
+        return begin_early(self.layout, self.place, self.own, self.pool, self.lock, published, count)
+
+    def follows(self, **files: str) -> EarlyStage:
+        """Publish these, and begin the next stage."""
+        entries = [self.entry(name.replace("__", "/"), content) for name, content in files.items()]
+        self.put(entries)
         self.begun = self.begin()
+        assert self.begun is not None
+        return self.begun
 
-    def begin(self) -> EarlyStage:
-        begun = begin_early(self.layout, self.place, self.own, self.pool, self.lock, early.WORTH)
-        assert begun is not None
-        return begun
+    def put(self, entries: list[Entry]) -> None:
+        stage = Stage(self.layout, self.place, self.own)
+        for entry in entries:
+            stage.link(entry, self.pool)
+        stage.write(INDEX.path, b"index", T0)
+        stage.publish(stamp_of(T0 - 60), [*entries, INDEX])
 
-    def promise(self, path: str, content: str, *, here: bool = True) -> RemoteFile:
-        entry = self.entry(path, content) if here else Entry(path, len(content), Kind.PACKAGE, sha256(content), None)
-        assert entry.promised is not None
-        return RemoteFile(path, entry.promised, entry.size, Kind.PACKAGE)
-
-    def tell(self, *files: RemoteFile) -> None:
-        assert list(self.begun.along(files)) == [*files]
-
-    def stage(self) -> Stage:
-        stage = self.begun.stage()
+    def stage(self, **promised: str) -> Stage:
+        """Return the stage with what is there of these."""
+        assert self.begun is not None
+        stage = self.begun.stage(_promised(promised))
         assert stage is not None
         return stage
 
@@ -76,8 +86,20 @@ class Early(Root):
 def root(tmp_path: Path) -> Iterator[Early]:
     found = Early(tmp_path / "root")
     yield found
-    found.begun.end()
+    if found.begun is not None:
+        found.begun.end()
     os.close(found.lock)
+
+
+def _promised(files: dict[str, str]) -> dict[str, RemoteFile]:
+    paths = {name.replace("__", "/"): content for name, content in files.items()}
+    return {path: RemoteFile(path, sha256(text), len(text), Kind.PACKAGE) for path, text in paths.items()}
+
+
+def _times(folder: str) -> dict[str, int]:
+    """When each file was last linked or unlinked."""
+    top = Path(folder)
+    return {str(path.relative_to(top)): path.stat().st_ctime_ns for path in top.rglob("*") if path.is_file()}
 
 
 def _linked(root: Early) -> set[str]:
@@ -85,93 +107,71 @@ def _linked(root: Early) -> set[str]:
     return {str(path.relative_to(top)) for path in top.rglob("*") if path.is_file()}
 
 
-def test_what_the_pool_has_is_linked(root):
-    root.tell(*(root.promise(path, content) for path, content in PATHS.items()), root.promise("d", "d", here=False))
-    stage = root.stage()
+FILES = {path.replace("/", "__"): content for path, content in PATHS.items()}
+
+
+def test_what_is_published_is_linked(root):
+    root.follows(**FILES)
+    stage = root.stage(**FILES, d="d")
     assert _linked(root) == {*PATHS}
-    linked = {path: os.lstat(f"{root.own.staged}/{path}").st_ctime_ns for path in PATHS}
-    files = {path.replace("/", "__"): content for path, content in PATHS.items()}
-    folders = {"Packages": "", "Packages/deep": ""}
-    assert root.build(stage, **files, d="d") == {**PATHS, **folders, "d": "d"}
-    folder = f"{root.pub}/os"
-    assert {path: os.lstat(f"{folder}/{path}").st_ctime_ns for path in PATHS} == linked, "linked once more"
+    before = _times(root.own.staged)
+    assert root.build(stage, **FILES, d="d") == {**PATHS, "Packages": "", "Packages/deep": "", "d": "d"}
+    after = _times(f"{root.pub}/os")
+    assert {path: after[path] for path in before} == before, "linked once more"
 
 
-def test_many_batches(root):
-    files = {f"Packages/p{number}": f"content {number}" for number in range(3 * early.BATCH + 7)}
-    root.tell(*(root.promise(path, content) for path, content in files.items()))
-    stage = root.stage()
-    assert _linked(root) == {*files}
-    built = root.build(stage, **{path.replace("/", "__"): content for path, content in files.items()})
-    assert built == {**files, "Packages": ""}
+def test_what_is_not_promised_any_more_goes_with_its_folder(root):
+    root.follows(**FILES)
+    assert root.build(root.stage(c="cc"), c="cc") == {"c": "cc"}
 
 
-def test_what_is_not_wanted_after_all_goes_with_its_folder(root):
-    root.tell(root.promise("Packages/deep/a", "a"), root.promise("b", "b"), root.promise("Other/c", "c", here=False))
-    assert root.build(root.stage(), b="b") == {"b": "b"}
+def test_another_content_of_the_same_path(root):
+    root.follows(a="old", b="b")
+    assert root.build(root.stage(a="new", b="b"), a="new", b="b") == {"a": "new", "b": "b"}
 
 
-def test_a_folder_that_the_process_made_in_vain_is_used(root):
-    root.tell(root.promise("Packages/a", "a", here=False))
-    assert root.build(root.stage(), Packages__a="a") == {"Packages": "", "Packages/a": "a"}
-
-
-def test_an_object_of_another_size_is_not_linked(root):
-    promised = root.promise("a", "whole")
-    root.tell(RemoteFile("a", promised.checksum, 4, Kind.PACKAGE))
-    stage = root.stage()
-    assert _linked(root) == set()
-    assert root.build(stage, a="whole") == {"a": "whole"}
+def test_a_file_of_the_published_tree_that_is_not_the_pools(root):
+    """Whoever changed it there: what is published next is what the pool has."""
+    begun = root.follows(a="a", b="b")
+    begun.end()
+    for name in ("a", "b"):
+        path = Path(root.pub, "os", name)
+        path.unlink()
+        path.symlink_to("/etc/passwd") if name == "a" else path.write_text("x")
+    root.begun = root.begin()
+    assert root.build(root.stage(a="a", b="b"), a="a", b="b") == {"a": "a", "b": "b"}
 
 
 def test_an_object_that_was_replaced_meanwhile(root):
-    root.tell(root.promise("a", "a"), root.promise("b", "b"))
-    key = sha256("a")
-    root.begun._tell()
+    root.follows(a="a", b="b")
     while _linked(root) != {"a", "b"}:
         pass
     new = Path(root.own.incoming, "new")
     new.write_text("a")
-    root.pool.discard_damaged(key)
-    os.unlink(root.pool.path(key))
-    root.pool.install(str(new), key)
-    assert root.build(root.stage(), a="a", b="b") == {"a": "a", "b": "b"}
+    os.unlink(root.pool.path(sha256("a")))
+    root.pool.install(str(new), sha256("a"))
+    assert root.build(root.stage(a="a", b="b"), a="a", b="b") == {"a": "a", "b": "b"}
 
 
 def test_what_came_in_this_run_uses_up_its_name_in_incoming(root):
-    root.tell(root.promise("a", "a"))
-    key = sha256("a")
+    root.follows(a="a")
     spare = Path(root.own.incoming, "spare")
-    os.link(root.pool.path(key), spare)
-    root.pool.admit(str(spare), key)
-    assert root.build(root.stage(), a="a") == {"a": "a"}
+    os.link(root.pool.path(sha256("a")), spare)
+    root.pool.admit(str(spare), sha256("a"))
+    assert root.build(root.stage(a="a"), a="a") == {"a": "a"}
     assert not spare.exists()
 
 
-def test_another_content_of_the_same_path(root):
-    root.tell(root.promise("a", "old"))
-    assert root.build(root.stage(), a="new") == {"a": "new"}
-
-
-def test_one_path_twice(root):
-    promised = root.promise("a", "a")
-    root.tell(promised, promised)
-    assert root.build(root.stage(), a="a") == {"a": "a"}
-
-
-def test_without_a_size_and_by_a_weak_checksum_that_is_not_known(root):
-    unsized = RemoteFile("a", sha256("a"), None, Kind.PACKAGE)
-    weak = RemoteFile("b", Checksum("sha1", "0" * 40), 1, Kind.PACKAGE)
-    root.entry("a", "a")
-    root.tell(unsized, weak)
-    stage = root.stage()
-    assert _linked(root) == set()
+def test_a_weak_checksum_that_is_not_known(root):
+    begun = root.follows(a="a")
+    weak = RemoteFile("a", Checksum("sha1", "0" * 40), 1, Kind.PACKAGE)
+    stage = begun.stage({"a": weak})
     assert root.build(stage, a="a") == {"a": "a"}
 
 
-def test_a_retired_file_that_is_linked_already(root):
-    root.tell(root.promise("a", "a"))
-    stage = root.stage()
+def test_a_retired_file_is_linked_by_who_looks_at_it(root):
+    root.follows(a="a", b="b")
+    stage = root.stage(b="b")
     assert stage.carry(root.entry("a", "a"), root.pool, None)
     assert root.build(stage, b="b") == {"a": "a", "b": "b"}
 
@@ -179,104 +179,124 @@ def test_a_retired_file_that_is_linked_already(root):
 def test_a_link_that_somebody_planted_is_not_followed(root, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    root.put([root.entry("Packages/a", "a"), root.entry("b", "b")])
+    os.mkdir(root.own.staged)
     os.symlink(elsewhere, f"{root.own.staged}/Packages")
-    root.tell(root.promise("Packages/a", "a"), root.promise("b", "b"))
-    stage = root.stage()
-    assert _linked(root) == {"b"}
+    said, out = io.BytesIO(b"?"), io.BytesIO()
+    here = os.getcwd()
+    os.chdir(root.own.staged)
+    try:
+        serve(os.fsencode(f"{root.pub}/os"), [], said, out)
+    finally:
+        os.chdir(here)
+    linked, folders = marshal.loads(out.getvalue())
+    assert sorted(path for path, _ in linked) == [b"b", b"repodata/repomd.xml"]
+    assert folders == [b"repodata"]
     assert list(elsewhere.iterdir()) == []
-    with pytest.raises(Exception, match=r"Packages: .*exists"):
-        stage.link(root.entry("Packages/a", "a"), root.pool)
 
 
 def test_a_process_that_is_gone(root):
-    root.tell(root.promise("a", "a"))
-    os.kill(root.begun._process.child.pid, signal.SIGKILL)
-    root.begun._process.child.wait()
-    root.tell(root.promise("b", "b"))
-    assert root.begun.stage() is None
+    begun = root.follows(a="a")
+    os.kill(begun._process.child.pid, signal.SIGKILL)
+    begun._process.child.wait()
+    assert begun.stage(_promised({"a": "a"})) is None
 
 
-def test_an_answer_of_somebody_else(root, monkeypatch):
-    root.tell(root.promise("a", "a"))
-    assert root.begun._process.child.stdout is not None
-    monkeypatch.setattr(root.begun._process.child, "stdout", io.BytesIO(b"a word of a library's"))
-    assert root.begun.stage() is None
+@pytest.mark.parametrize("said", [b"a word of a library's", marshal.dumps(7), marshal.dumps((1, 2, 3))])
+def test_an_answer_of_somebody_else(root, monkeypatch, said):
+    begun = root.follows(a="a")
+    monkeypatch.setattr(begun._process.child, "stdout", io.BytesIO(said))
+    assert begun.stage(_promised({"a": "a"})) is None
 
 
-@pytest.mark.parametrize("published", [False, True])
-def test_an_end_without_a_stage_clears_it(root, published):
-    if published:
-        root.begun.end()
-        root.publish(T0, a="a")
-        root.begun = root.begin()
-    root.tell(root.promise("a", "a"))
+@pytest.mark.parametrize("last", [False, True])
+def test_an_end_without_a_stage_clears_it(root, last):
+    begun = root.follows(a="a")
     while _linked(root) != {"a"}:
-        root.begun._tell() if root.begun._batch else None
-    root.begun.end()
-    assert root.begun._process.child.poll() is not None
+        pass
+    if last:
+        os.unlink(f"{root.pub}/os/a")
+    begun.end()
+    assert begun._process.child.poll() is not None
     assert not os.path.lexists(root.own.staged)
-    assert os.path.exists(sweep_marker(root.layout)) is not published, "it was the last link but the pool's"
+    assert os.path.exists(sweep_marker(root.layout)) is last, "it was the last link but the pool's"
 
 
 def test_an_end_after_the_stage_leaves_it(root):
-    root.tell(root.promise("a", "a"))
-    stage = root.stage()
-    root.begun.end()
+    begun = root.follows(a="a")
+    stage = root.stage(a="a")
+    begun.end()
     assert root.build(stage, a="a") == {"a": "a"}
 
 
 def test_the_process_ends_with_whoever_started_it(root):
-    """What it holds of the lock is free then, and nobody linked anything since."""
-    assert root.begun._process.child.stdin is not None
-    root.begun._process.child.stdin.close()
-    assert root.begun._process.child.wait(timeout=30) == 0
-    root.begun._process.child.stdin = open(os.devnull, "wb")  # noqa: SIM115
+    """What it holds of the lock is free then."""
+    begun = root.follows(a="a")
+    assert begun._process.child.stdin is not None
+    begun._process.child.stdin.close()
+    assert begun._process.child.wait(timeout=30) == 0
+    begun._process.child.stdin = open(os.devnull, "wb")  # noqa: SIM115
     with lock_repository(root.own.lock):
         pass
 
 
 def test_few_files_are_not_worth_a_process(root):
-    few = begin_early(root.layout, root.place, root.own, root.pool, root.lock, early.WORTH - 1)
-    assert few is None
+    root.put([root.entry("a", "a")])
+    os.mkdir(root.own.staged)
+    assert root.begin(early.WORTH - 1) is None
     assert os.path.isdir(root.own.staged), "what is there is nobody's business then"
 
 
 def test_no_process_to_be_had(root, monkeypatch):
-    root.begun.end()
+    root.put([root.entry("a", "a")])
     for program in ("/nowhere/python", "", None):
         monkeypatch.setattr(sys, "executable", program)
-        assert begin_early(root.layout, root.place, root.own, root.pool, root.lock, early.WORTH) is None
+        assert root.begin() is None
         assert not os.path.lexists(root.own.staged)
 
 
-@pytest.mark.parametrize("said", [b"", b"x", marshal.dumps([("a", "b")]), marshal.dumps(7)])
-def test_nothing_is_answered_to_what_is_not_understood(said):
-    out = io.BytesIO()
-    serve(io.BytesIO(said), out)
-    assert out.getvalue() == b""
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """A tree, and beside it the folder into which it is to be linked."""
+    (tmp_path / "tree/here").mkdir(parents=True)
+    (tmp_path / "tree/here/x").write_text("x")
+    (tmp_path / "stage").mkdir()
+    monkeypatch.chdir(tmp_path / "stage")
+    return tmp_path / "tree"
 
 
-def test_a_name_that_no_filesystem_has(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "object").write_text("x")
-    linker = Linker()
-    assert linker.link((b"object", b"n" * 300 + b"/x", 1)) == 0
-    assert linker.link((b"object", b"n" * 300, 1)) == 0
-    assert linker.link((b"object", b"here/x", 1)) == (tmp_path / "object").stat().st_ino
-    assert linker.folders == [b"", b"here"]
+def test_what_cannot_be_linked_is_left_out(tree):
+    (tree / "taken").write_text("y")
+    Path("taken").write_text("z")
+    (tree / "file-here").mkdir()
+    (tree / "file-here/x").write_text("x")
+    Path("file-here").write_text("z")
+    linker = Linker(os.fsencode(tree), [])
+    linker.link()
+    assert linker.linked == [(b"here/x", (tree / "here/x").stat().st_ino)]
+    assert linker.folders == [b"here"]
     assert linker.sound
 
 
-@pytest.mark.parametrize("refused", ["lstat", "unlink", "chmod"])
-def test_nothing_is_answered_where_something_may_be_there_that_is_not_told(tmp_path, monkeypatch, refused):
+def test_a_tree_that_is_gone(tree):
+    linker = Linker(os.fsencode(tree / "gone"), [])
+    linker.link()
+    assert (linker.linked, linker.folders, linker.sound) == ([], [], True)
+
+
+def test_nothing_is_answered_where_a_folder_is_not_as_it_should_be(tree, monkeypatch):
     def refuse(*args, **options):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "object").write_text("x")
-    said, out = marshal.dumps([(b"object", b"here/x", 2)]) + marshal.dumps([]), io.BytesIO()
-    monkeypatch.setattr(os, refused, refuse)
-    serve(io.BytesIO(said), out)
+    out = io.BytesIO()
+    monkeypatch.setattr(os, "chmod", refuse)
+    serve(os.fsencode(tree), [], io.BytesIO(b"?"), out)
+    assert out.getvalue() == b""
+
+
+def test_nothing_is_answered_to_nobody(tree):
+    out = io.BytesIO()
+    serve(os.fsencode(tree), [], io.BytesIO(b""), out)
     assert out.getvalue() == b""
 
 
@@ -286,17 +306,19 @@ def test_a_pool_that_has_much_more(root, more):
     for number in range(more):
         root.entry("", f"{number}")
     files = {f"p{number}": f"content {number}" for number in range(30)}
-    root.tell(*(root.promise(path, content) for path, content in files.items()))
-    assert root.build(root.stage(), **files) == files
+    root.follows(**files)
+    assert root.build(root.stage(**files), **files) == files
 
 
 def test_names_are_the_same_in_every_locale(root, monkeypatch):
     """The process has an encoding of its own, and is told of bytes."""
-    root.begun.end()
     monkeypatch.setenv("LC_ALL", "de_DE.ISO-8859-1")
     monkeypatch.setenv("PYTHONUTF8", "0")
     monkeypatch.setenv("PYTHONCOERCECLOCALE", "0")
-    root.begun = root.begin()
     files = {"b\u00fccher": "a"}
-    root.tell(*(root.promise(path, content) for path, content in files.items()))
-    assert root.build(root.stage(), **files) == files
+    root.follows(**files)
+    stage = root.stage(**files)
+    before = _times(root.own.staged)
+    assert {*before} == {*files}
+    assert root.build(stage, **files) == files
+    assert _times(f"{root.pub}/os").items() >= before.items(), "linked once more"
