@@ -42,7 +42,7 @@ class Stage:
         self._folder = own.staged
         self._made: set[str] = {""}
         self._linked: dict[str, Checksum | None] = {}
-        self._early: list[str] = []
+        """What was linked early, by path, and its name in the pool."""
         with translated("cannot prepare the next generation"):
             if os.path.lexists(own.staged):
                 owe_sweep(layout)
@@ -83,27 +83,25 @@ class Stage:
                 raise LeftPool(entry.path) from None
 
     def _has(self, entry: Entry) -> bool:
-        """Tell whether a file was linked early; another one of this name makes room."""
-        if entry.path not in self._linked:
-            return False
-        key = self._linked.pop(entry.path)
-        if key is not None and key == entry.key:
-            return True
-        os.unlink(f"{self._folder}/{entry.path}")
-        return False
+        """Tell whether a file was linked early."""
+        return entry.key is not None and self._linked.get(entry.path) == entry.key
 
-    def take(self, linked: dict[str, Checksum | None], folders: list[str]) -> None:
-        """Count on what was linked early, in these folders: by path, its name in the pool; None is another file's."""
-        self._linked, self._early = linked, sorted(folders, reverse=True)
-        self._made.update(folders)
+    def take(self, linked: dict[str, Checksum | None], folders: Iterable[str]) -> None:
+        """Count on what was linked early, by path, its name in the pool; None is not wanted, and goes with its folder.
 
-    def _drop_unwanted(self) -> None:
-        """Take away what was linked early and is no part of the generation."""
-        for path in self._linked:
-            os.unlink(f"{self._folder}/{path}")
-        for folder in self._early:
-            with contextlib.suppress(OSError):
-                os.rmdir(f"{self._folder}/{folder}")
+        Raises:
+            LocalError: This machine refuses.
+        """
+        with translated("cannot prepare the next generation"):
+            for path in [path for path, key in linked.items() if key is None]:
+                os.unlink(f"{self._folder}/{path}")
+                del linked[path]
+            for folder in sorted(folders, reverse=True):
+                try:
+                    os.rmdir(f"{self._folder}/{folder}")
+                except OSError:
+                    self._made.add(folder)
+        self._linked = linked
 
     def carry(self, entry: Entry, pool: Pool, old: Generation | None) -> bool:
         """Put a retired file into the generation, from the pool or the generation before; False if neither has it."""
@@ -142,7 +140,6 @@ class Stage:
         name = self._place.generation(stamp)
         generation = Generation(name, stamp, f"{self._place.folder}/{name}", self._own.manifest(stamp))
         with translated("cannot publish"):
-            self._drop_unwanted()
             write_manifest(f"{self._folder}.files", entries)
             make_folders(self._place.folder, below=self._layout.root)
             os.rename(self._folder, generation.folder)

@@ -4,10 +4,17 @@ import os
 
 import pytest
 
+from mirrorpy.store import early
 from mirrorpy.sync.report import Options
 from tests.simulator import REPOMD, Repo, Simulator
 
 from .mirror import HOUR, Mirror, packages
+
+
+@pytest.fixture(autouse=True, params=[0, early.WORTH], ids=["large", "small"])
+def as_large(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many packages a repository has makes no difference, but to when links are made."""
+    monkeypatch.setattr(early, "WORTH", request.param)
 
 
 def test_first_sync_brings_everything(mirror: Mirror, repo: Repo) -> None:

@@ -125,6 +125,12 @@ def test_what_is_not_promised_any_more_goes_with_its_folder(root):
     assert root.build(root.stage(c="cc"), c="cc") == {"c": "cc"}
 
 
+def test_a_folder_where_a_file_was_and_the_other_way(root):
+    root.follows(a="a", b__deep__x="x", b__y="y", c="c")
+    stage = root.stage(a__x="x", b="b", c="c")
+    assert root.build(stage, a__x="x", b="b", c="c") == {"a": "", "a/x": "x", "b": "b", "c": "c"}
+
+
 def test_another_content_of_the_same_path(root):
     root.follows(a="old", b="b")
     assert root.build(root.stage(a="new", b="b"), a="new", b="b") == {"a": "new", "b": "b"}
