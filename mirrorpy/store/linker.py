@@ -7,7 +7,6 @@ locale changes them.
 
 from __future__ import annotations
 
-import contextlib
 import marshal
 import os
 import signal
@@ -39,16 +38,26 @@ class Linker:
         prefix = folder and folder + b"/"
         try:
             with os.scandir(os.path.join(self._tree, folder)) as entries:
-                found = [(prefix + entry.name, entry.inode(), entry.is_dir(follow_symlinks=False)) for entry in entries]
+                found = [(prefix + entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         except OSError:
             return
-        for path, inode, is_folder in found:
-            if not is_folder and path not in self._skipped:
-                with contextlib.suppress(OSError):
-                    os.link(os.path.join(self._tree, path), path, follow_symlinks=False)
-                    self.linked.append((path, inode))
-            elif is_folder and self._make(path):
+        for path, is_folder in found:
+            if path in self._skipped:
+                continue
+            if not is_folder:
+                self._link_file(path)
+            elif self._make(path):
                 self.link(path)
+
+    def _link_file(self, path: bytes) -> None:
+        try:
+            os.link(os.path.join(self._tree, path), path, follow_symlinks=False)
+        except OSError:
+            return
+        try:
+            self.linked.append((path, os.lstat(path).st_ino))
+        except OSError:
+            self.sound = False
 
     def _make(self, folder: bytes) -> bool:
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mirrorpy.errors import FetchError, MirrorError, NotFound, UpstreamError
+from mirrorpy.errors import FetchError, LocalError, MirrorError, NotFound, UpstreamError
 from mirrorpy.rpmmd.model import Kind
 from mirrorpy.store.durable import translated
 from mirrorpy.store.incoming import Partial, keep_whole, place_in
@@ -100,7 +100,7 @@ class Bringer:
         try:
             return [self._fetch(files[0], files[1:])]
         finally:
-            self._upstream.settle()
+            self._upstream.settle(last=len(files) == 1)
 
     def _fetch(self, file: RemoteFile, ahead: Sequence[RemoteFile]) -> Landed | Failed:
         partial = Partial(self._incoming, file)
@@ -138,7 +138,12 @@ class Bringer:
                 self._received(len(data))
             return key is not None
 
-        self._upstream.whole(list(itertools.takewhile(self._is_new, files)), take)
+        try:
+            self._upstream.whole(list(itertools.takewhile(self._is_new, files)), take)
+        except LocalError:
+            # The next file will tell.
+            if not landed:
+                raise
         if landed:
             self._barren = 0
         return landed

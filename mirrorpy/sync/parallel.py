@@ -20,6 +20,8 @@ AHEAD = 1000
 
 FEW = 2
 """Threads that never rest."""
+PLENTY = 32
+"""Jobs that are left, so that it is worth a rest."""
 BRISK = 1_000
 """Jobs a second."""
 SHORT = 0.0003
@@ -117,7 +119,7 @@ def labour(
     hand: list[J] = []
     while True:
         if not hand:
-            if rest is not None:
+            if rest is not None and len(jobs) >= PLENTY:
                 rest()
             job = jobs.get()
             if job is None:
@@ -152,19 +154,18 @@ class _Crew(Generic[J, R]):
 
     def _labour(self, number: int) -> None:
         rest = None if self._pace is None else self._pace.rest_of(number)
-        for _ in labour(self._jobs, self._width, self._try, self._reach, rest):
-            pass
-        self._leave()
-
-    def _try(self, hand: Sequence[J]) -> Sequence[R]:
-        if self._stopped.is_set():
-            return ()
         try:
-            done = self._do(hand)
+            for _ in labour(self._jobs, self._width, self._begin, self._reach, rest):
+                pass
         except BaseException as error:  # noqa: BLE001  # handed to the one who waits
             self._stopped.set()
             self._results.put(error)
+        self._leave()
+
+    def _begin(self, hand: Sequence[J]) -> Sequence[R]:
+        if self._stopped.is_set():
             return ()
+        done = self._do(hand)
         self._results.put(done)
         if self._pace is not None:
             self._pace.count(len(done))

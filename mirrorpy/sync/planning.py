@@ -64,7 +64,8 @@ def _start_processes(run: Run, snapshot: Snapshot) -> None:
     if run.published is None:
         if run.crew.suits(count):
             run.crew.start()
-    elif snapshot.changed and not run.options.checksum:
+    elif snapshot.changed and run.published.known and not run.options.checksum:
+        # Without a manifest, a link more would make somebody's file one of ours.
         lock = run.crew.lock
         run.early = begin_early(run.layout, run.place, run.own, run.pool, lock, run.published, count)
 

@@ -1,7 +1,7 @@
 """Lines: a connection for each thread, on which its next requests are sent before their turn (RFC 9112, 9.3.2; ADR 12).
 
 Answers may be mixed up by a server that does not bear that. So a line is for files alone that a checksum proves, an
-answer other than 200 is not believed, and nobody else gets the connection afterwards.
+answer other than 200 is not believed, and nobody else gets the connection afterwards, unless every answer was proved.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Lines(Generic[S]):
     def __init__(self) -> None:
         self._lines: dict[int, tuple[S, Wire]] = {}
         self._trips: dict[S, float] = {}
-        self._used: set[S] = set()
+        self._doubtful: set[int] = set()
+        """Threads whose last answer came over a line."""
         self._refused: set[S] = set()
         self._strikes: Counter[S] = Counter()
 
@@ -59,11 +60,16 @@ class Lines(Generic[S]):
         """Whether a server may be asked ahead, as far as is known."""
         return server not in self._refused
 
-    def refuse(self, server: S) -> bool:
-        """Ask a server one thing at a time from now on; False where it was never otherwise."""
-        if server in self._used:
+    def trust(self) -> None:
+        """Say that this thread asks for one thing alone."""
+        self._doubtful.discard(threading.get_ident())
+
+    def doubt(self, server: S) -> bool:
+        """Ask a server one thing at a time from now on, if this thread's last answer may have been another's."""
+        doubtful = threading.get_ident() in self._doubtful
+        if doubtful:
             self._refused.add(server)
-        return server in self._used
+        return doubtful
 
     @property
     def busy(self) -> bool:
@@ -86,9 +92,8 @@ class Lines(Generic[S]):
                 return None
             wire = connection()
             self._lines[threading.get_ident()] = server, wire
-            self._used.add(server)
         try:
-            answer = wire.ask(request, bodiless=False, ahead=following)
+            answer = wire.ask(request, bodiless=False, ahead=following if self.far(server) else ())
         except (Stale, Broken) as error:
             self._lose(server, wire, hopeless=isinstance(error, Broken))
             return None
@@ -99,6 +104,7 @@ class Lines(Generic[S]):
                 return None
             raise
         if answer.status_code == 200:
+            self._doubtful.add(threading.get_ident())
             return answer
         self.leave()
         if answer.status_code not in NOT_THERE:
@@ -109,7 +115,6 @@ class Lines(Generic[S]):
         """Ask for files over a connection that is this thread's line from now on; whether it can be anybody's again."""
         self.leave()
         self._lines[threading.get_ident()] = server, wire
-        self._used.add(server)
         try:
             reusable = wire.run(requests, sizes, take)
         except Stale:

@@ -49,9 +49,9 @@ class Direct:
         return self.lines.near(server) and server[1:3] not in self._unusual
 
     def doubt(self, url: str, *, trusted: bool) -> bool:
-        """Ask a URL's server one thing at a time from now on; False where it was never otherwise."""
+        """Ask a URL's server one thing at a time from now on; False where this thread did so just now."""
         request = self.request("GET", url, {}, trusted=trusted)
-        return request is not None and self.lines.refuse(request.server)
+        return request is not None and self.lines.doubt(request.server)
 
     @contextlib.contextmanager
     def ask(self, request: Request, ahead: Sequence[Request] | None = None) -> Iterator[Answer]:
@@ -72,6 +72,7 @@ class Direct:
                 with self._in_line(answer, more=bool(following)):
                     yield answer
                 return
+        self.lines.trust()
         wire, answer = self._exchange(request)
         try:
             yield answer

@@ -120,17 +120,19 @@ class Session:
             self._direct.whole(route.server, [route.request(href) for href in hrefs], sizes, take)
 
     def doubt(self, url: str, named: Sequence[str]) -> bool:
-        """Request one thing at a time from a URL's server from now on; False where it was always so."""
+        """Request one thing at a time from a URL's server from now on; False where this thread did so just now."""
         return self._direct.doubt(url, trusted=_trusts(url, named))
 
     def _stays(self) -> bool:
         return self._direct.lines.busy or self._direct.begun
 
-    def settle(self) -> None:
-        """Give up an answer that `whole` left this thread and nobody read on, and its place."""
-        if self._direct.begun:
-            self._direct.drop()
-            self._lanes.leave()
+    def settle(self, *, last: bool) -> None:
+        """Give up an answer that `whole` left this thread and nobody read on, and its place.
+
+        last is that it will request nothing of what is on its way either.
+        """
+        if self._direct.begun or (last and self._direct.lines.busy):
+            self.leave()
 
     def leave(self) -> None:
         """Give up what this thread requested ahead or left unread, and its place."""

@@ -189,9 +189,9 @@ class Upstream:
         """How long upstream's answers took, at best, in seconds; 0 where that is not known."""
         return 0.0 if (route := self._route) is None else self._session.trip(route)
 
-    def settle(self) -> None:
-        """Say that this thread does not fetch the file that did not come `whole`."""
-        self._session.settle()
+    def settle(self, *, last: bool) -> None:
+        """Say that this thread does not fetch the file that did not come `whole`; last is, nor any other for now."""
+        self._session.settle(last=last)
 
     def leave(self) -> None:
         """Say that this thread fetches nothing more for now; what it was to fetch next is not waited for."""

@@ -6,6 +6,7 @@ between buffers. What it does not understand it does not guess at: it raises `Un
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import socket
@@ -61,6 +62,8 @@ class Wire:
         self._used = self._brisk = False
         self._asked: deque[bytes] = deque()
         """Requests that are sent, and wait for their turn."""
+        self._hurried = False
+        """Whether several requests were sent at once."""
         self._held = b""
         """What came of answers whose turn it is not."""
         self._failure: Broken | None = None
@@ -118,6 +121,7 @@ class Wire:
             self._send_new(requests, kept=True)
         except Broken as error:
             self._failure = error
+            self._asked.extend(requests)
         for size in sizes:
             if at + HEAD_CAP + size > BUFFER:
                 self._view[: got - at] = bytes(self._view[at:got])
@@ -169,8 +173,8 @@ class Wire:
 
     def _end_of_head(self, got: int) -> int:
         data: bytearray = self._view.obj  # type: ignore[assignment]
-        end = data.find(b"\r\n\r\n", 0, got)
-        if end < 0 and _END.search(data, 0, got):
+        end = data.find(b"\r\n\r\n", 0, min(got, HEAD_CAP))
+        if end < 0 and _END.search(data, 0, min(got, HEAD_CAP)):
             raise Unusual
         if end < 0 and got >= HEAD_CAP:
             raise Broken(f"connection failed: the answer's header has more than {HEAD_CAP} bytes")
@@ -202,8 +206,9 @@ class Wire:
     def _send_new(self, requests: Sequence[bytes], *, kept: bool) -> None:
         new = [request for request in requests if request not in self._asked]
         if new:
-            self._asked.extend(new)
             self._send(b"".join(new), kept=kept)
+            self._asked.extend(new)
+            self._hurried = len(self._asked) > 1
 
     def _send(self, request: bytes, *, kept: bool) -> None:
         try:
@@ -240,9 +245,10 @@ class Wire:
         if failure is not None:
             raise failure
         try:
-            if self._asked and _QUICKACK is not None:
+            if self._hurried and _QUICKACK is not None:
                 # Of several answers, the end is kept by some servers until what came before is acknowledged.
-                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+                with contextlib.suppress(OSError):
+                    self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             return self._socket.recv_into(view, 0, flags)
         except (BlockingIOError, TimeoutError) as error:
             raise Broken("timed out waiting for data") from error

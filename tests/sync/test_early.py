@@ -126,6 +126,17 @@ def test_a_process_that_is_killed(sent: Sent, monkeypatch: pytest.MonkeyPatch) -
     assert _left(sent) == []
 
 
+def test_where_the_manifest_is_lost(sent: Sent, started: list[subprocess.Popen[bytes]]) -> None:
+    """What is ours is told by its links then: another one would make somebody's file ours."""
+    sent.configure(grace="48h")
+    (sent.root / "base/foreign.txt").write_text("not ours")
+    for manifest in (sent.root / ".mirrorpy/repos/base").glob("*.files"):
+        manifest.unlink()
+    assert sent.sync()[0] == 0
+    assert started == []
+    assert not (sent.root / "base/foreign.txt").exists()
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--checksum"])
 def test_where_it_is_not_begun(sent: Sent, started: list[subprocess.Popen[bytes]], option: str) -> None:
     """A dry run writes nothing, and where nothing here is trusted, nothing is linked before it is hashed."""

@@ -148,6 +148,32 @@ def test_a_file_of_the_published_tree_that_is_not_the_pools(root):
     assert root.build(root.stage(a="a", b="b"), a="a", b="b") == {"a": "a", "b": "b"}
 
 
+def test_folders_that_somebody_put_where_files_belong(root):
+    begun = root.follows(a="a", b="b")
+    begun.end()
+    for path in ("a", INDEX.path):
+        Path(root.pub, "os", path).unlink()
+        Path(root.pub, "os", path).mkdir()
+    root.begun = root.begin()
+    assert root.build(root.stage(a="a", b="b"), a="a", b="b") == {"a": "a", "b": "b"}
+
+
+def test_a_file_that_is_replaced_while_it_is_linked(tree, monkeypatch):
+    """What is told of is what was linked."""
+    link = os.link
+
+    def replace(source, target, **options):
+        os.unlink(source)
+        Path(os.fsdecode(source)).write_text("evil")
+        link(source, target, **options)
+
+    monkeypatch.setattr(os, "link", replace)
+    linker = Linker(os.fsencode(tree), [])
+    linker.link()
+    assert linker.linked == [(b"here/x", os.stat("here/x").st_ino)]
+    assert Path("here/x").read_text() == "evil"
+
+
 def test_an_object_that_was_replaced_meanwhile(root):
     root.follows(a="a", b="b")
     while _linked(root) != {"a", "b"}:

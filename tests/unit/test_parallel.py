@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from mirrorpy.sync import parallel
-from mirrorpy.sync.parallel import BRISK, FEW, NAP, SHORT, STRETCH, Jobs, Pace, labour, unordered, unordered_ahead
+from mirrorpy.sync.parallel import (
+    BRISK,
+    FEW,
+    NAP,
+    PLENTY,
+    SHORT,
+    STRETCH,
+    Jobs,
+    Pace,
+    labour,
+    unordered,
+    unordered_ahead,
+)
 
 
 def test_every_job_once() -> None:
@@ -136,10 +148,10 @@ def test_the_few_begin_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_ahead_is_done_before_a_rest() -> None:
-    """Somebody waits for it."""
-    rests, jobs = list[int](), queued(1, 2, 3, 4, None)
-    hands(jobs, 1, lambda hand, *_: hand[0] == 1 and len(hand) < 3, rest=lambda: rests.append(len(jobs)))
-    assert rests == [5, 2, 1]
+    """Somebody waits for it. Nor does anybody rest who could do the last ones."""
+    rests, jobs = list[int](), queued(*range(PLENTY + 4), None)
+    hands(jobs, 1, lambda hand, *_: hand[0] == 0 and len(hand) < 3, rest=lambda: rests.append(len(jobs)))
+    assert rests == [PLENTY + 5, PLENTY + 2, PLENTY + 1, PLENTY]
 
 
 def test_one_that_is_held_up_holds_up_nobody() -> None:

@@ -278,7 +278,7 @@ def test_an_answer_keeps_its_lane(serve, session, read_on):
     if read_on:
         assert asked(one, server.url + "a") == b"abc"
     else:
-        one.settle()
+        one.settle(last=False)
         assert server.left[0].wait(10)
     assert got.wait(10)
 
@@ -398,11 +398,13 @@ def test_a_run_in_any_pieces(serve, session, sizes, cuts, close):
     marks = [0, *sorted(cut for cut in cuts if cut < len(answers)), len(answers)]
     pieces = [answers[begin:end] for begin, end in itertools.pairwise(marks)]
     heads = [lambda connection: connection.read_head()] * (len(sizes) - 1)
-    server = serve([FIRST, [*heads, *pieces]], [[ok(b"after")]])
+    after = [[ok(b"after")]]
+    server = serve([FIRST, [*heads, *pieces], *after], after)
     one = session(server.url)
     got = run(one, server.url, {f"f{number}": size for number, size in enumerate(sizes)})
     assert got == [(body, "") for body in bodies]
-    assert asked(one, server.url + "after") == b"after" if close else True
+    assert asked(one, server.url + "after") == b"after"
+    assert server.asked[-1] == (int(close), "/after")
     one.close()
 
 
@@ -434,9 +436,12 @@ def test_mixed_up_answers(serve, session):
     """Who mixes them up is asked one by one from then on."""
     server = serve([FIRST, [ok(b"abc")], [ok(b"x")]], [[ok(b"d")], [ok(b"e")]])
     one = session(server.url)
+    assert not one.doubt(server.url, ()), "what came alone is what was asked for"
     assert run(one, server.url, {"a": 3, "b": 1, "c": 2}, lambda body, _: body != b"x") == [(b"abc", "")]
+    assert read_on(one, server.url + "b") == [b"x"]
     assert one.doubt(server.url, ())
     assert read_on(one, server.url + "b") == [b"d"]
+    assert not one.doubt(server.url, ())
     assert run(one, server.url, {"c": 1, "d": 1}) == [(b"e", "")]
     assert server.asked[-1] == (1, "/c")
 
@@ -706,6 +711,58 @@ def test_a_file_of_a_hand_that_is_something_else(bringer):
     done = brought(one, files)
     assert [isinstance(each, Landed) for each in done] == [True, False, True]
     assert "checksum" in done[1].error.cause
+
+
+def test_a_bad_file_alone_is_asked_for_once(bringer):
+    """Also where others came in runs before."""
+    files = numbered(b"abc", b"d")
+    wrong = RemoteFile("wrong.rpm", sha256(bytes(WHOLE + 1)), WHOLE + 1, Kind.PACKAGE)
+    server, _, one = bringer([FIRST, [ok(b"abc")], [ok(b"d")], [ok(b"1" * (WHOLE + 1))]], retries=0)
+    assert all(isinstance(done, Landed) for done in brought(one, files))
+    assert "checksum" in one.do([wrong])[0].error.cause
+    assert len(server.asked) == 4
+
+
+def test_runs_go_on_after_an_odd_answer(bringer):
+    files = numbered(*(b"%d" % number for number in range(9)))
+    answers = [[ok(b"%d" % number)] for number in range(9)]
+    answers[1] = [ok(b"1", b"Connection: odd")]
+    server, upstream, one = bringer([FIRST, *answers[:3]], [*answers[3:]], retries=0)
+    assert all(isinstance(done, Landed) for done in brought(one, files[:3]))
+    assert server.left[0].wait(10)
+    assert len(one.do(files[3:4])) == 1
+    assert len(one.do(files[4:])) == 5
+    assert [number for number, _ in server.asked] == [0] * 4 + [1] * 6
+    assert upstream.tally.requests == len(server.asked)
+
+
+def test_what_is_on_its_way_is_given_up_with_the_last_of_a_hand(bringer, tmp_path):
+    """Here is what nobody knew of: it is not asked for, or only for the rest of it."""
+    files = numbered(b"abc", b"defg")
+    server, _, one = bringer([FIRST, [ok(b"abc")], [ok(b"defg")]], [[ok(b"h")]])
+    (tmp_path / os.path.basename(incoming.place_in("", files[1]))).write_bytes(b"defg")
+    brought(one, files)
+    assert server.left[0].wait(10)
+
+
+def test_what_landed_before_the_disk_was_full_is_told(bringer, monkeypatch):
+    files, keep = numbered(b"abc", b"d", b"ef"), keep_whole
+
+    def full(path, file, data, modified):
+        if file is files[1]:
+            raise LocalError("no room")
+        return keep(path, file, data, modified)
+
+    monkeypatch.setattr("mirrorpy.sync.bring.keep_whole", full)
+    server, _, one = bringer([FIRST, [ok(b"abc")], [ok(b"d")], [ok(b"ef")]])
+    assert [done.file for done in one.do(files)] == files[:1]
+    assert server.left[0].wait(10)
+
+
+def test_a_kernel_that_does_not_hurry(serve, session, monkeypatch):
+    monkeypatch.setattr("mirrorpy.upstream.wire._QUICKACK", 9999)
+    server = serve([FIRST, [ok(b"abc")], [ok(b"d")]])
+    assert run(session(server.url), server.url, {"a": 3, "b": 1}) == [(b"abc", ""), (b"d", "")]
 
 
 def test_a_part_that_is_here_is_no_part_of_a_run(bringer, tmp_path):
