@@ -155,14 +155,14 @@ class _Crew(Generic[J, R]):
     def _labour(self, number: int) -> None:
         rest = None if self._pace is None else self._pace.rest_of(number)
         try:
-            for _ in labour(self._jobs, self._width, self._begin, self._reach, rest):
+            for _ in labour(self._jobs, self._width, self._do_unless_stopped, self._reach, rest):
                 pass
         except BaseException as error:  # noqa: BLE001  # handed to the one who waits
             self._stopped.set()
             self._results.put(error)
         self._leave()
 
-    def _begin(self, hand: Sequence[J]) -> Sequence[R]:
+    def _do_unless_stopped(self, hand: Sequence[J]) -> Sequence[R]:
         if self._stopped.is_set():
             return ()
         done = self._do(hand)
